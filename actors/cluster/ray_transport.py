@@ -22,7 +22,7 @@ MOST_WAITING: Final = 256
 _log = logging.getLogger("understage.cluster")
 
 
-class PacketBox:
+class PacketBuffer:
     """Packets of a host that wait for the poll of one process. Threads may use it."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class RayTransport:
         self._arrived: Callable[[str, bytes], object] = lambda _host, _packet: None
         self._searches: dict[str, asyncio.Task[None]] = {}
         self._actors: dict[str, Any] = {}
-        self._boxes: dict[str, PacketBox] = {}
+        self._buffers: dict[str, PacketBuffer] = {}
         self._is_closed = False
 
     def connect(self, arrived: Callable[[str, bytes], object]) -> None:
@@ -73,9 +73,9 @@ class RayTransport:
 
     def send(self, host: str, packet: bytes) -> None:
         """Send bytes to a host."""
-        box = self._boxes.get(host)
-        if box is not None and box.is_polled:
-            box.put(packet)
+        buffer = self._buffers.get(host)
+        if buffer is not None and buffer.is_polled:
+            buffer.put(packet)
         elif (actor := self._actors.get(host)) is not None:
             actor.packet.options(concurrency_group="lane", num_returns=0).remote(self._host.store.host, packet)
         else:
@@ -88,9 +88,9 @@ class RayTransport:
 
     def poll(self, host: str) -> list[bytes]:
         """Wait for packets for a process that only asks, in a thread of Ray; its first poll has them wait for it."""
-        if (box := self._boxes.get(host)) is None:
-            self._boxes[host] = PacketBox()
-        return [] if box is None else box.take()
+        if (buffer := self._buffers.get(host)) is None:
+            self._buffers[host] = PacketBuffer()
+        return [] if buffer is None else buffer.take()
 
     def close(self) -> None:
         """Use Ray no more."""
@@ -104,7 +104,7 @@ class RayTransport:
         living = {one.id: one for one in self._host.leases.hosts}
         for gone in self._searches.keys() - living.keys():
             self._searches.pop(gone).cancel()
-            self._boxes.pop(gone, None)
+            self._buffers.pop(gone, None)
         if not self._is_closed and host in living and living[host].actor and host not in self._searches:
             self._searches[host] = self._host.run(self._follow(host, living[host].actor))
 
