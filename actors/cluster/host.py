@@ -195,7 +195,7 @@ class Host:
     def record(self) -> HostRecord:
         """Return what the other hosts are told of this one."""
         snapshot = encode_snapshot(self.mailboxes.values())
-        nodes = tuple(name for name, mailbox in self.mailboxes.items() if not is_gone(mailbox.node))
+        nodes = tuple(sorted(name for name, mailbox in self.mailboxes.items() if not is_gone(mailbox.node)))
         return replace(self.about, nodes=nodes, is_draining=self.leases.is_draining, snapshot=snapshot)
 
     def seen(self) -> Iterator[tuple[HostRecord, HostSnapshot]]:

@@ -47,7 +47,7 @@ class HostSnapshot(msgspec.Struct, frozen=True):
 
 def is_gone(node: NodeHandle[Any, Any]) -> bool:
     """Return True if its supervisor has given a node up in this process."""
-    return node.home.is_owned and node.home.find() is None
+    return node.home.find() is None and node.home.is_owned
 
 
 def encode_snapshot(mailboxes: Iterable[HostMailbox]) -> bytes:

@@ -55,6 +55,8 @@ async def work(prompt: str) -> str:
     desk.now += 1
     desk.peak = max(desk.peak, desk.now)
     try:
+        if prompt.startswith("!"):
+            raise ValueError(prompt)
         await desk.gate.wait()
     finally:
         desk.now -= 1
@@ -167,6 +169,22 @@ async def test_what_needs_no_row_is_done_where_it_is_asked() -> None:
             assert process.handled == before + 2
             with pytest.raises(NotDurableError, match="lives in all processes"):
                 process["pump"].add_context("z")
+
+
+async def test_the_command_line_takes_the_parts_of_a_node_for_one() -> None:
+    clock = ManualClock()
+    async with Spread(shared(clock), clock) as one:
+        await clock.advance(TTL)
+        for number in range(20):
+            await one["pump"].submit(f"!{number}")
+        await clock.advance(1)
+        letters = await one.store.dead(mailbox="pool/pump")
+        assert len(letters) == len(await one.store.dead()) == 20
+        assert len({letter.entry.mailbox for letter in letters}) > 8
+        await one.store.replay([letter.entry.id for letter in letters])
+        await one.store.move("pool/pump", "pool/tail")
+        await clock.advance(1)
+        assert sum(desk.ended.values()) == 20
 
 
 async def test_a_host_says_once_what_the_parts_of_a_node_do() -> None:
