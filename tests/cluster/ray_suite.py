@@ -20,7 +20,7 @@ from actors.cluster.ray_transport import RayTransport
 from protocols.cluster import HostRecord
 from protocols.errors import NodeStartError
 from protocols.journal import JournalError
-from protocols.transport import MOST_FRAME_BYTES
+from protocols.transport import MOST_FRAME_BYTES, Credit
 from tests.cluster.ray_work import Echo, Standing
 
 if TYPE_CHECKING:
@@ -98,6 +98,29 @@ async def living(pool: AgentPool[Any]) -> dict[str, Any]:
     return {one.actor: one for one in await pool.cluster.hosts() if one.left > 0 and one.actor}
 
 
+async def by_ray(pool: AgentPool[Any], hosts: set[str]) -> list[str]:
+    """Have frames arrive at hosts; return those to which some went by the database although Ray had found them."""
+    lane: Any = pool.cluster.lane
+    other = vars(pool.cluster.store.transport)
+    strays: list[str] = []
+    await until(lambda: yielded(hosts <= lane._lives.keys()))
+    for _ in range(2):
+        for number in range(200):
+            for host in hosts:
+                lane.send(host, Credit(b"", number))
+        await until(lambda: yielded(not any(one.queue for one in lane._windows.values())))
+        await until(lambda: yielded(hosts <= lane.transport._actors.keys()))
+        other["send"] = lambda host, _packet: strays.append(host)
+    del other["send"]
+    return strays
+
+
+async def yielded(value: object) -> object:
+    """Return a value after the others had their turns."""
+    await asyncio.sleep(0)
+    return value
+
+
 async def callers(pool: AgentPool[Any]) -> list[Any]:
     """Return the processes that only ask."""
     return [one for one in await pool.cluster.hosts() if one.is_caller]
@@ -113,6 +136,7 @@ async def test_ray_runs_the_hosts_until_all_are_drained_and_starts_a_killed_one_
     async with AgentPool[Any](file) as pool:
         first = await until(lambda: full(pool))
         (caller,) = await until(lambda: callers(pool))
+        assert await by_ray(pool, {one.id for one in first.values()}) == []
         answers = [(await pool[name].run(f"{name} hello")).content for name in NODES]
         pids = {int(answer.partition(" ")[0]) for answer in answers}
         tickets = [(name, str(n), await pool[name].submit(f"{name} {n}")) for n in range(60) for name in NODES]
