@@ -103,6 +103,10 @@ async def by_ray(pool: AgentPool[Any], hosts: set[str]) -> list[str]:
     lane: Any = pool.cluster.lane
     other = vars(pool.cluster.store.transport)
     strays: list[str] = []
+
+    def note(host: str, _packet: bytes) -> None:
+        strays.append(host)
+
     await until(lambda: yielded(hosts <= lane._lives.keys()))
     for _ in range(2):
         for number in range(200):
@@ -110,7 +114,7 @@ async def by_ray(pool: AgentPool[Any], hosts: set[str]) -> list[str]:
                 lane.send(host, Credit(b"", number))
         await until(lambda: yielded(not any(one.queue for one in lane._windows.values())))
         await until(lambda: yielded(hosts <= lane.transport._actors.keys()))
-        other["send"] = lambda host, _packet: strays.append(host)
+        other["send"] = note
     del other["send"]
     return strays
 
