@@ -235,6 +235,10 @@ class RunTimeoutError(RunError, TimeoutError):
     """A run was not finished within its time. The work has been cancelled, unless it is kept and others wait for it."""
 
 
+class HostLostError(RunError):
+    """The host of a node was lost while it had a run. Whether the run was done is not known."""
+
+
 class RemoteFailureError(RunError):
     """A run failed in another process, with an error whose class is not known to be the same here."""
 

@@ -9,8 +9,6 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from protocols.errors import RunError
-
 MOST_FRAME_BYTES: Final = 16 * 1024 * 1024
 """Bytes of one packet; a frame that is longer is refused where it is sent."""
 
@@ -26,8 +24,6 @@ class Run(Struct, frozen=True, tag="run", array_like=True):
     """The request, as durable nodes keep it."""
     left: float | None = None
     """Seconds until its deadline; clocks are never compared."""
-    chain: tuple[str, ...] = ()
-    """The addresses of the nodes that wait for it."""
     credit: int = 0
     """Events that its reader takes before it gives a `Credit`; 0 if nothing reads them."""
 
@@ -70,6 +66,14 @@ class Credit(Struct, frozen=True, tag="credit", array_like=True):
     number: int
 
 
+class Context(Struct, frozen=True, tag="context", array_like=True):
+    """A text for the next run of a node that lives at the receiver; no text has it forget a session."""
+
+    to: str
+    text: str
+    session: str | None
+
+
 class Watch(Struct, frozen=True, tag="watch", array_like=True):
     """Say when the actor of a node ends."""
 
@@ -86,7 +90,7 @@ class Ended(Struct, frozen=True, tag="ended", array_like=True):
     cause: bytes = b""
 
 
-Frame = Run | Cancel | Answer | Failure | Item | Credit | Watch | Ended
+Frame = Run | Cancel | Answer | Failure | Item | Credit | Context | Watch | Ended
 
 
 class Transport(Protocol):
@@ -104,10 +108,6 @@ class Transport(Protocol):
     def connect(self, arrived: Callable[[str, bytes], object]) -> None:
         """Have a function called with the sender and the bytes of each packet, on the loop of the host."""
         ...
-
-
-class HostLostError(RunError):
-    """The host of a node was lost while it had a run. Whether the run was done is not known."""
 
 
 class Lane(Protocol):

@@ -1,18 +1,20 @@
-"""From a result of pydantic_ai to the answer of the node."""
+"""From a result of pydantic_ai to the answer of the node; answers and events that come from another process."""
 
 from collections.abc import Sequence, Set
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from msgspec.structs import replace
 from pydantic import TypeAdapter
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.messages import AgentStreamEvent, ModelMessage, ModelResponse
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.usage import RunUsage
 
 from actors.agents.tool_calls import ToolCallLog
 from actors.runs.request import Runnable, RunRequest
 from protocols.cost import ZERO_COST, TokenCost, TokenUsage
+from protocols.errors import safe_repr
 from protocols.messages import ChatMessage
 
 _FREE = frozenset({"test", "understage"})  # systems without a price
@@ -95,3 +97,18 @@ def typed_answer(node: Runnable, answer: ChatMessage[Any]) -> ChatMessage[Any]:
         with suppress(Exception):  # of pydantic, or the user's type: a version before had another one
             return replace(answer, content=TypeAdapter[Any](kind).validate_python(answer.content))
     return answer
+
+
+def dump_event(event: Any) -> bytes:
+    """Return an event of a stream of pydantic_ai as JSON; what JSON cannot hold becomes its text."""
+    return _events().dump_json(event, warnings=False, fallback=safe_repr)
+
+
+def load_event(data: bytes) -> Any:
+    """Return the event that `dump_event` was given. Raises ValueError for what this version cannot read."""
+    return _events().validate_json(data)
+
+
+@cache
+def _events() -> TypeAdapter[Any]:
+    return TypeAdapter(AgentStreamEvent)

@@ -58,6 +58,8 @@ class JournalService(PoolService):
         """The durable nodes, each with its first mailbox."""
         self.all_mailboxes: dict[str, DurableMailbox] = {}
         """All mailboxes by name: a node that lives at all hosts has several."""
+        self.places: dict[AnyNode, Any] = {}
+        """The nodes that keep nothing, and live at one host of the cluster at a time."""
         self._counts: dict[str, int] = {}
         self._turn = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
@@ -119,7 +121,7 @@ class JournalService(PoolService):
     async def __aexit__(self, *_exc: object) -> None:
         if self.host is not None:
             await self.host.end()
-        for node in tuple(self.mailboxes):
+        for node in (*self.mailboxes, *self.places):
             self.left(node)
         await asyncio.gather(*self._closing)
         journal, self.journal = self.journal, None
@@ -135,8 +137,9 @@ class JournalService(PoolService):
             NotDurableError: the pool has no journal.
             JournalError: the journal cannot be read.
         """
-        settings = node.definition.settings.durable
+        settings, name = node.definition.settings.durable, f"{getattr(self._pool, 'name', 'pool')}/{node.name}"
         if settings is None or node in self.mailboxes:
+            self._settle(node, name)
             return
         if self.journal is None:
             text = f"node {node.name!r} is durable, but its pool has no journal: add `journal: true` to the manifest"
@@ -144,7 +147,6 @@ class JournalService(PoolService):
         if self.host is not None and self.host.about.is_caller and node.name not in self._pool.manifest.nodes:
             text = f"node {node.name!r} is not in the manifest, so the hosts that Ray runs do not know it; add it there"
             raise NotDurableError(text, node=node.name)
-        name = f"{getattr(self._pool, 'name', 'pool')}/{node.name}"
         options: dict[str, Any] = {"deliveries": self._spec.deliveries, "turn": self._turn}
         if isinstance(node, Agent):
             self._remember(node, name, self.journal)
@@ -157,7 +159,7 @@ class JournalService(PoolService):
             node.durable = runs = SpreadRuns(self.host, node, name, settings, **options)
             mailbox: DurableMailbox = runs.parts[0]
         elif self.host is not None:  # which restores it when it begins to live here
-            node.durable = mailbox = self.host.mailbox(node, name, settings, **options)
+            node.durable = node.place = mailbox = self.host.mailbox(node, name, settings, **options)
         else:
             window = DeliveryWindow(node, name, self.journal, settings, **options)
             node.durable = mailbox = DurableMailbox(window, self.journal, self._counts)
@@ -167,6 +169,20 @@ class JournalService(PoolService):
 
     def _is_spread(self, node: AnyNode) -> bool:
         return self.host is not None and node.definition.settings.placement == "anywhere"
+
+    def _settle(self, node: AnyNode, name: str) -> None:
+        if self._is_single(node) and node not in self.places:
+            from actors.cluster.single_place import SinglePlace  # as the host, only in a cluster
+
+            self.places[node] = node.place = SinglePlace(self.host, node, name)
+
+    def _is_single(self, node: AnyNode) -> bool:
+        """Return True if a node that keeps nothing lives at one host at a time, as it says or has to."""
+        settings = node.definition.settings
+        if self.host is None or settings.durable is not None:
+            return False
+        has_to = settings.placement is None and node.name in self._pool.manifest.nodes and _lasts(node)
+        return settings.placement == "single" or has_to
 
     async def _restore(self, node: AnyNode, mailbox: DurableMailbox) -> None:
         """Give a node what it has not read yet, and an agent its memory as of its last acknowledged run."""
@@ -178,13 +194,16 @@ class JournalService(PoolService):
 
     def opened(self, node: AnyNode) -> None:
         """Begin to deliver to a node that was added to the running pool."""
-        first = self.mailboxes.get(node)
-        is_running = self._watch is not None and self._watch.is_running
-        for mailbox in first.parts if is_running and first is not None else ():
+        first, place = self.mailboxes.get(node), self.places.get(node)
+        if self._watch is None or not self._watch.is_running:
+            return
+        for mailbox in () if first is None else first.parts:
             if not mailbox.window.is_running:
                 self._start(mailbox)
+        if place is not None and self.host.mailboxes.get(place.name) is not place:
+            self.host.add(place)
 
-    def _start(self, mailbox: DurableMailbox) -> None:
+    def _start(self, mailbox: Any) -> None:
         if self.host is not None:
             self.host.add(mailbox)
         else:
@@ -192,7 +211,9 @@ class JournalService(PoolService):
 
     def left(self, node: AnyNode) -> None:
         """Forget a node. Those who wait for its runs are told that they are kept."""
-        first = self.mailboxes.pop(node, None)
+        first, place, node.place = self.mailboxes.pop(node, None), self.places.pop(node, None), None
+        if place is not None:
+            self.host.remove(place)
         for mailbox in () if first is None else first.parts:
             self.all_mailboxes.pop(mailbox.name, None)
             if self.host is not None:
@@ -249,7 +270,8 @@ class JournalService(PoolService):
         for node in self._pool.values():
             settings, mailbox = node.definition.settings.durable, self.mailboxes.get(node)
             is_spread = mailbox is not None and len(mailbox.parts) > 1
-            if mailbox is not None and (settings is None or is_spread != self._is_spread(node)):
+            has_moved = (node in self.places) != self._is_single(node)
+            if has_moved or (mailbox is not None and (settings is None or is_spread != self._is_spread(node))):
                 self.left(node)
             elif mailbox is not None and settings is not None and settings != mailbox.window.settings:
                 for one in mailbox.parts:
@@ -290,7 +312,7 @@ class JournalService(PoolService):
             for target in talk.targets:
                 if talk.queued and target in self.mailboxes:
                     self.mailboxes[target].queue(talk)
-        for mailbox in self.all_mailboxes.values():
+        for mailbox in (*self.all_mailboxes.values(), *self.places.values()):
             self._start(mailbox)
         for name, waiting in self._counts.items():
             text = "%s messages wait for %r, which is no durable node or queued connection; see `journal move`"

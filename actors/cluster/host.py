@@ -16,6 +16,8 @@ from actors.cluster.host_mailbox import HostMailbox
 from actors.cluster.host_snapshot import HostSnapshot, encode_snapshot, is_gone, read_snapshot
 from actors.cluster.lane import HostLane
 from actors.cluster.lease import LeaseKeeper, fitting_hosts
+from actors.cluster.live_run import LiveRuns
+from actors.cluster.single_place import SinglePlace
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
 from protocols.clock import pause
@@ -57,9 +59,11 @@ class Host:
     ) -> None:
         self.store = store
         self.about = about
-        self.mailboxes: dict[str, HostMailbox] = {}
-        """The durable nodes, wherever they live, by the names of their mailboxes."""
-        self._of_shard: defaultdict[int, dict[str, HostMailbox]] = defaultdict(dict)
+        self.mailboxes: dict[str, HostMailbox | SinglePlace] = {}
+        """The nodes that live at one host at a time, wherever that is, by address."""
+        self._of_shard: defaultdict[int, dict[str, HostMailbox | SinglePlace]] = defaultdict(dict)
+        self.live = LiveRuns(self)
+        """The runs in memory that hosts ask of each other."""
         self.expected: dict[bytes, HostMailbox] = {}
         """The messages of other hosts whose ends callers here wait for."""
         self.changed: Callable[[], object] = lambda: None
@@ -88,6 +92,7 @@ class Host:
         """Take leases and deliver, by a clock."""
         self.clock, self.about = clock, replace(self.about, since=self.store.wall())
         self.store.listen(self._told)
+        self.lane.listen(self.live.arrived, self.live.lost)
         self.lane.begin(clock)
         self.leases.begin(clock)
         self._looking = asyncio.ensure_future(self._look())
@@ -128,7 +133,7 @@ class Host:
     async def end(self) -> None:
         """End all tenures at once, and tell the other hosts that the shards are free."""
         await self.leases.end()
-        await self.lane.end(LOOK)
+        await self.live.close()
         for lease in tuple(self.leases.leases.values()):
             self.leases.forget(lease)
         if self._looking is not None:
@@ -136,6 +141,7 @@ class Host:
             await asyncio.gather(self._looking, return_exceptions=True)
         while self.tasks:  # each leaves them in a later turn, and `gather` of tasks that are done would not let it come
             await asyncio.wait(self.tasks)
+        await self.lane.end(LOOK)
         try:
             await self.store.leave()
         except JournalError as error:
@@ -147,17 +153,17 @@ class Host:
         """Return the mailbox of a durable node."""
         return HostMailbox(self, node, name, settings, **options)
 
-    def add(self, mailbox: HostMailbox) -> None:
+    def add(self, mailbox: HostMailbox | SinglePlace) -> None:
         """Deliver to a node from now on, whenever its shard is here."""
         self.mailboxes[mailbox.name] = self._of_shard[self.store.shard(mailbox.name)][mailbox.name] = mailbox
         lease = self.leases.leases.get(self.store.shard(mailbox.name))
         if lease is not None:
             self._then(lease.shard, self._gain(lease, mailbox))
 
-    def remove(self, mailbox: HostMailbox) -> None:
+    def remove(self, mailbox: HostMailbox | SinglePlace) -> None:
         """Deliver no more to a node."""
-        self.mailboxes.pop(mailbox.name, None)
-        self._of_shard[self.store.shard(mailbox.name)].pop(mailbox.name, None)
+        if self.mailboxes.get(mailbox.name) is mailbox:  # and not the one of a node that takes its place
+            del self.mailboxes[mailbox.name], self._of_shard[self.store.shard(mailbox.name)][mailbox.name]
 
     async def forget_session(self, session: str) -> None:
         """Have the nodes at other hosts forget a session. Raises JournalError."""
@@ -174,7 +180,7 @@ class Host:
         begun = min([one.since for one in await self.store.hosts()], default=now)
         return min(now, max(begun, now - 2 * self._ttl - LATE))
 
-    def of_shard(self, shard: int) -> list[HostMailbox]:
+    def of_shard(self, shard: int) -> list[HostMailbox | SinglePlace]:
         """Return the mailboxes of a shard."""
         return [*self._of_shard[shard].values()]
 
@@ -234,7 +240,7 @@ class Host:
         if self.holds(lease):
             self.changed()
 
-    async def _gain(self, lease: Lease, mailbox: HostMailbox) -> None:
+    async def _gain(self, lease: Lease, mailbox: HostMailbox | SinglePlace) -> None:
         """Let a mailbox deliver; what cannot be read now is read later, while the lease is ours."""
         while self.holds(lease) and mailbox.name in self.mailboxes:
             try:
@@ -265,7 +271,7 @@ class Host:
     def resumed(self) -> None:
         """Deliver again after the leases were in doubt."""
         for mailbox in self.mailboxes.values():
-            mailbox.window.look()
+            mailbox.resume()
 
     # -- give back ------------------------------------------------------------------------------------------------
 
@@ -369,7 +375,7 @@ class Host:
             self._ending.discard(id)
             return
         mailbox = None if found is None or found.outcome is not None else self.mailboxes.get(found.mailbox)
-        if mailbox is not None and mailbox.window.is_running and not mailbox.answers.is_awaited(id):
+        if isinstance(mailbox, HostMailbox) and mailbox.window.is_running and not mailbox.answers.is_awaited(id):
             mailbox.give_up(id, outcome)
         else:
             self._ending.discard(id)

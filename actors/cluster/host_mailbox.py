@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from actors.agents.agent import Agent
-from actors.cluster.remote_run import RemoteRun
+from actors.cluster.remote_run import RemoteRun, first_open
+from actors.cluster.single_place import cut_off, forget
 from actors.cluster.tenure import HostView, RemoteWindow, TenureWindow
 from actors.durable.answers import Answers
 from actors.durable.durable_mailbox import DurableMailbox
@@ -20,6 +21,7 @@ from protocols.cluster import Lease
 from protocols.durable import Durable
 from protocols.ids import new_id
 from protocols.journal import EndOutcome, Entry, JournalError
+from protocols.messages import ChatMessage
 from protocols.session import OWN
 
 
@@ -44,6 +46,11 @@ class HostMailbox(DurableMailbox):
         """Its open messages, as they were counted last."""
         super().__init__(RemoteWindow(host, self, node, name, host.store, settings, **self._options), host.store, {})
         self.context.given = set()
+
+    @property
+    def is_here(self) -> bool:
+        """True while this host delivers to the node."""
+        return self.window.is_here
 
     @property
     def is_working(self) -> bool:
@@ -92,6 +99,7 @@ class HostMailbox(DurableMailbox):
         store = self._host.store
         self._replace(RemoteWindow(self._host, self, self.node, self.name, store, before.settings, **self._options))
         await before.close(0)
+        cut_off(self.node)
         self._forget()
         await self._find_all()
 
@@ -101,10 +109,8 @@ class HostMailbox(DurableMailbox):
 
     def _forget(self) -> None:
         """Forget what the node remembers; the journal has what counts."""
-        self.node.notes.clear()
+        forget(self.node)
         self.context.given = set()
-        if isinstance(self.node, Agent) and (sessions := self.node.execution.sessions) is not None:
-            sessions.reset()
 
     async def _find_all(self) -> None:
         """See to it that all who wait are told, by this host or by another one."""
@@ -166,8 +172,18 @@ class HostMailbox(DurableMailbox):
             self.window.look()
 
     def pass_on(self, actor: AsyncioActor, request: RunRequest, runs: object) -> None:
-        """Have the host of the node do a part of a run; see `KeepsRuns`."""
-        RemoteRun(request, self._host.store, self.ask).begin(actor)
+        """Have the host of the node do a run: a part is kept there, what is read or has durable=False is not."""
+
+        async def ask(crossing: RunRequest, timeout: float | None) -> ChatMessage[Any]:
+            return await self.ask(replace(crossing, run_id=await first_open(request, self._host.store)), timeout)
+
+        is_part = request.kept is not None or request.parent_run_id
+        is_kept = is_part and request.sink is None and request.options.durable is not False
+        RemoteRun(request, ask if is_kept else self._host.live.ask, self._host.live.asks).begin(actor)
+
+    def resume(self) -> None:
+        """Deliver again after the leases were in doubt."""
+        self.window.look()
 
     def give_up(self, id: bytes, outcome: EndOutcome) -> None:
         """End a message whose caller at another host waits no more."""

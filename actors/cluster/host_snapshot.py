@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.cluster.host_mailbox import HostMailbox
+from actors.cluster.single_place import SinglePlace
 from actors.runs.handle import NodeHandle
 from protocols.errors import NodeStoppedError, cause_text
 
@@ -50,7 +51,7 @@ def is_gone(node: NodeHandle[Any, Any]) -> bool:
     return node.home.find() is None and node.home.is_owned
 
 
-def encode_snapshot(mailboxes: Iterable[HostMailbox]) -> bytes:
+def encode_snapshot(mailboxes: Iterable[HostMailbox | SinglePlace]) -> bytes:
     """Return what the host of these mailboxes says of itself, as bounded JSON."""
     nodes, size, omitted, in_flight, handled, dead_letters = list[NodeSnapshot](), _OF_TOTALS, 0, 0, 0, 0
     firsts = {mailbox.node: mailbox for mailbox in mailboxes}

@@ -15,9 +15,9 @@ from msgspec import MsgspecError, Raw, Struct, msgpack
 
 from protocols.clock import Clock, TimerHandle, pause
 from protocols.cluster import HostRecord
-from protocols.errors import RunError
+from protocols.errors import HostLostError, RunError
 from protocols.mailbox import MailboxFullError
-from protocols.transport import MOST_FRAME_BYTES, Frame, HostLostError, Transport
+from protocols.transport import MOST_FRAME_BYTES, Frame, Transport
 
 WINDOW: Final = 4
 """Packets that are under way to one host at the same time."""

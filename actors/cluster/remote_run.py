@@ -1,24 +1,28 @@
-"""A part of a run whose node lives at another host: it is kept in the mailbox of the node, and asked there."""
+"""A run that has come to the actor of a node which lives at another host, and is asked there."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from msgspec.structs import replace
 
 from actors.nodes.as_tool import limits_left
+from actors.runs.correlation import names_in
+from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.request import RunOptions, RunRequest
 from actors.runtime.actor import AsyncioActor
-from actors.runtime.envelope import current
+from actors.runtime.envelope import Envelope, current
+from actors.runtime.errors import AskCycleError
 from actors.runtime.future import AsyncioFuture
-from protocols.errors import add_note
+from protocols.errors import RunError, add_note
 from protocols.journal import MailboxJournal, NotDurableError
 from protocols.messages import ChatMessage
 
 Ask = Callable[[RunRequest, float | None], Awaitable[ChatMessage[Any]]]
+"""Asks the host of the node. The request has the sink of a stream, and nothing else that belongs to this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,38 +36,75 @@ class RouteReply:
         return self.reply
 
 
-class RemoteRun:
-    """One part of a run, from when it reaches its actor here until its answer is there.
+class NotStartedError(RunError):
+    """A run was not begun, as its node lives at another host."""
 
-    Its id follows from that of the run: one that is delivered again finds the same answer. What has failed in an
-    earlier delivery is asked anew.
+
+class RemoteWaiting(AsyncioFuture[Any]):
+    """Stands for what another host waits for on behalf of a reply, so that the engine sees a circle through it."""
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Do nothing: the other host cancels what it waits for."""
+        return False
+
+
+class RemoteAsks:
+    """The asks of nodes here that wait for other hosts, by a mark in the chains of what those hosts ask for them."""
+
+    def __init__(self) -> None:
+        self.served: set[str] = set()
+        """Ids of the runs in memory that are done here for other hosts."""
+        self._waiting: dict[str, AsyncioFuture[Any]] = {}
+
+    def add(self, run_id: str, reply: AsyncioFuture[Any]) -> str:
+        """Note an ask until it is answered, and return its mark."""
+        mark = f"@{run_id}"
+        self._waiting[mark] = reply
+        reply.add_done_callback(lambda _: self._waiting.pop(mark, None))
+        return mark
+
+    def link(self, chain: tuple[str, ...], served: AsyncioFuture[Any]) -> None:
+        """Note that asks of nodes here wait for a run that is done here as well."""
+        for reply in [self._waiting[mark] for mark in chain if mark in self._waiting]:
+            wait = RemoteWaiting(loop=reply.get_loop())
+            wait._source, reply._source = (served,), (*reply.sources, wait)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - as `follow`
+
+
+class RemoteRun:
+    """One run from when it reaches its actor here until its answer is there.
 
     Args:
-        request: the part.
-        journal: what the hosts share.
-        ask: keeps a run of the node and waits for its answer.
+        request: the run.
+        ask: asks the host of the node.
+        asks: the asks of nodes here that wait for other hosts.
     """
 
-    def __init__(self, request: RunRequest, journal: MailboxJournal, ask: Ask) -> None:
+    def __init__(self, request: RunRequest, ask: Ask, asks: "RemoteAsks") -> None:
         self._request = request
-        self._journal = journal
         self._ask = ask
+        self._asks = asks
+        self._chain: tuple[str, ...] = ()
 
     def begin(self, actor: AsyncioActor) -> None:
         """Take the reply of the ask that an actor handles, and answer it later; the actor is free for other messages.
 
-        Only parts are taken: who reads a stream, or runs a node in memory, needs the node itself.
+        A run for which its own node waits is refused.
         """
-        request, scope = self._request, current.get()
-        if request.kept is None and not request.parent_run_id:
-            text = "lives at another host, where no stream and no run with durable=False can be: ask for a whole answer"
-            actor.fail_reply(NotDurableError(f"node {request.node.name!r} {text}", node=request.node.name))
-            return
+        scope = current.get()
         deadline = None if scope is None else scope.deadline
         timeout = None if scope is None or deadline is None else max(0.0, deadline - scope.cell.now())
+        self._chain = () if scope is None else chain_of(scope)
         reply = actor.take_reply()
         if reply is None:
             return
+        if self._request.run_id in self._asks.served:  # it waited here, and the node has moved
+            self._fail(reply, NotStartedError(f"node {self._request.node.name!r} lives at another host"))
+            return
+        if cycle := cycle_of(self._request, self._chain):
+            self._fail(reply, AskCycleError(cycle))
+            return
+        if self._chain:
+            self._chain = (*self._chain, self._asks.add(self._request.run_id, reply))
         outer = current.set(None)
         try:
             task = asyncio.ensure_future(self._answer(reply, timeout))
@@ -71,22 +112,25 @@ class RemoteRun:
             current.reset(outer)
         reply.add_done_callback(lambda _: task.cancel())
 
+    def _fail(self, reply: AsyncioFuture[Any], error: Exception) -> None:
+        route: Any = self._request.route
+        if route is None:
+            reply.release()
+            reply.fail(error)
+        else:
+            route.failed(RouteReply(reply), self._request, error)
+
     async def _answer(self, reply: AsyncioFuture[Any], timeout: float | None) -> None:
-        request, taken = self._request, RouteReply(reply)
-        route: Any = request.route
+        route: Any = self._request.route
         try:
             answer = await self._find(timeout)
         except Exception as error:  # the asker gets it
-            if route is None:
-                reply.release()
-                reply.fail(error)
-            else:
-                route.failed(taken, request, error)
+            self._fail(reply, error)
             return
         if route is None:
             reply.answer(answer)
         else:
-            route.passed(taken, request, answer)
+            route.passed(RouteReply(reply), self._request, answer)
 
     async def _find(self, timeout: float | None) -> ChatMessage[Any]:
         """Return the recorded answer, or that of the host of the node."""
@@ -94,8 +138,11 @@ class RemoteRun:
         known = None if kept is None else kept.known(request.prompts)
         if known is not None:
             return known
+        if request.follower is not None:
+            text = f"node {request.node.name!r} lives at another host, where no steps can be followed; read its stream"
+            raise NotDurableError(text, node=request.node.name)
         try:
-            answer = await self._ask(replace(self._crossing(), run_id=await self._run_id()), timeout)
+            answer = await self._ask(self._crossing(), timeout)
         except Exception as error:
             add_note(error, f"node {request.node.name!r}: the run failed")
             if kept is not None:
@@ -106,27 +153,60 @@ class RemoteRun:
             await kept.note(request.prompts, answer)
         return answer
 
-    async def _run_id(self) -> str:
-        """Return the id of the first run of this part that has not failed."""
-        request = self._request
-        for number in count():
-            id = blake2b(f"{request.run_id}/{number}".encode(), digest_size=16).digest()
-            is_first = request.kept is None or not request.kept.attempt
-            found = None if is_first else await self._journal.find(id)
-            if found is None or found.outcome in (None, "handled"):
-                return id.hex()
-        raise AssertionError
-
     def _crossing(self) -> RunRequest:
-        """Return the part without what stays here: who reads its events, and what all parts use together."""
+        """Return the run without what stays here: who reads its events, and what all parts use together."""
         options = self._request.options
         if options.usage is not None or isinstance(options.budget, tuple):
             budget = None if isinstance(options.budget, tuple) else options.budget
             limits = limits_left(options.usage_limits, options.usage)
             options = replace(options, usage=None, usage_limits=limits, budget=budget)
-        return replace(
-            self._request, options=options, route=None, sink=None, cost=None, follower=None, stats=None, kept=None
-        )
+        own: dict[str, Any] = dict.fromkeys(("route", "cost", "follower", "stats", "kept"))
+        return replace(self._request, options=options, chain=self._chain, **own)
+
+
+async def first_open(request: RunRequest, journal: MailboxJournal) -> str:
+    """Return the id of a part of a run in the mailbox of its node. It follows from that of the run.
+
+    So a run that is delivered again finds the same answer. What has failed in an earlier delivery is asked anew.
+    """
+    for number in count():
+        id = blake2b(f"{request.run_id}/{number}".encode(), digest_size=16).digest()
+        is_first = request.kept is None or not request.kept.attempt
+        found = None if is_first else await journal.find(id)
+        if found is None or found.outcome in (None, "handled"):
+            return id.hex()
+    raise AssertionError
+
+
+def chain_of(scope: Envelope) -> tuple[str, ...]:
+    """Return the nodes that wait for what an actor handles, here and at other hosts, outermost first."""
+    names: list[str] = []
+    at = scope
+    while (before := at.parent) is not None:
+        at = before
+        if isinstance(at.message, RunRequest):
+            names.append(_entry(at.message))
+    return (*(at.message.chain if isinstance(at.message, RunRequest) else ()), *reversed(names))
+
+
+def cycle_of(request: RunRequest, chain: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names from the node of a run back to it, if the node waits for the run and so cannot begin it."""
+    node, entry = request.node, _entry(request)
+    address, _, key = entry.partition("#")
+    is_alone = cast("NodeLifecycle", node).max_concurrency == 1
+    known = [one.partition("#")[0] if is_alone else one for one in chain]
+    name = address if is_alone else entry
+    if name not in known or not (is_alone or key):
+        return ()
+    return (*names_in(chain[known.index(name) :]), node.name)
+
+
+def _entry(request: RunRequest) -> str:
+    """Return the address of the node of a run, with what its runs of one memory have in common."""
+    node = request.node
+    address = node.name if node.place is None else node.place.name
+    key = node.message_key(request)
+    return f"{address}#{key}" if node.is_serial and key is not None else address
 
 
 def _count(options: RunOptions, answer: ChatMessage[Any]) -> None:

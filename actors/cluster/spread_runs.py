@@ -9,7 +9,6 @@ from actors.durable.durable_mailbox import id_of
 from actors.nodes.node import AnyNode
 from actors.runs.durable import KeepsRuns, Ticket
 from actors.runs.request import RunRequest
-from actors.runtime.actor import AsyncioActor
 from actors.runtime.future import AsyncioFuture
 from actors.talk.detached_ask import Settled
 from protocols.durable import Durable
@@ -89,14 +88,6 @@ class SpreadRuns(KeepsRuns):
         name = request.options.request_id
         id = bytes.fromhex(request.run_id) if name is None else id_of(name)
         return self.parts[id[-1] % len(self.parts)]
-
-    @property
-    def is_here(self) -> bool:
-        """True: what is not kept runs where it is asked."""
-        return True
-
-    def pass_on(self, actor: AsyncioActor, request: RunRequest, runs: object) -> None:
-        """Do nothing: the node lives here as well."""
 
     def takes(self, request: RunRequest, *, is_own: bool = False) -> bool:
         """Return True if it keeps a run; see `KeepsRuns`."""

@@ -1,9 +1,14 @@
 """The windows of a durable node of a cluster: one for each tenure of its host, and one while it lives elsewhere."""
 
+import asyncio
+from collections.abc import Coroutine
 from typing import Any, ClassVar, Protocol
 
+from actors.cluster.lease import LeaseKeeper
 from actors.durable.delivery_window import DeliveryWindow
+from actors.durable.kept_queue import KeptMessage
 from actors.runs.request import RunRequest
+from protocols.clock import Clock
 from protocols.cluster import ClusterStore, Lease, LeaseLostError
 from protocols.journal import EndOutcome, Entry, JournalError
 
@@ -15,6 +20,19 @@ class HostView(Protocol):
     """What the hosts share."""
     expected: dict[bytes, Any]
     """The messages of other hosts whose ends callers here wait for, and their mailboxes."""
+    mailboxes: Any
+    """The nodes that live at one host at a time, by address."""
+    leases: LeaseKeeper
+    """The leases of this host, and what it knows of the others."""
+    lane: Any
+    """What it sends frames by, a `Lane`."""
+    live: Any
+    """The runs in memory that hosts ask of each other; see `actors.cluster.live_run`."""
+    clock: Clock
+
+    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do asynchronous work of this host."""
+        ...
 
     def holds(self, lease: Lease) -> bool:
         """Return True if this host has a lease, as far as it knows."""
@@ -50,6 +68,11 @@ class TenureWindow(DeliveryWindow):
         """Deliver a message that was accepted here, after those of other hosts that came before it."""
         self.queue.note(entry, request, timeout, place)
         self._give()
+
+    def _deliver(self, message: KeptMessage, steps: dict[str, tuple[bytes, bytes]]) -> None:
+        super()._deliver(message, steps)
+        if message.reply is not None and message.request is not None:
+            self._host.live.asks.link(message.request.chain, message.reply)
 
     def broke(self, error: BaseException) -> None:
         """Stop: the lease is over, or the journal does not work any more."""

@@ -209,23 +209,10 @@ def check_cluster(manifest: Manifest) -> Iterator[tuple[tuple[str, ...], str]]:
     elif cluster.url is None and (journal is None or journal.url is None):
         yield ("cluster",), "needs the 'url' of a database: postgresql://user:password@host/name"
     for name in manifest.nodes:
-        if not manifest.is_durable(name):
-            yield from _check_placement(manifest, name)
-        elif manifest.is_spread(name) and manifest.node(name).lasts:
+        if manifest.is_spread(name) and manifest.node(name).lasts:
             place = ("agents" if name in manifest.agents else "teams", name, "placement")
             text = "needs 'session: false' and a larger 'max_concurrency', or 'placement: single'"
             yield place, f"is 'anywhere', but {name!r} remembers or works on one run at a time: it {text}"
-
-
-def _check_placement(manifest: Manifest, name: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    node = manifest.node(name)
-    place = ("agents" if name in manifest.agents else "teams", name)
-    if node.placement == "single":
-        yield (*place, "placement"), f"is 'single', which only a durable node can be: {name!r} needs 'durable: true'"
-    elif node.placement is None and node.lasts:
-        why = "remembers" if node.max_concurrency != 1 else "works on one run at a time"
-        text = f"{name!r} {why}, so it must live in one process of the cluster: write 'durable: true', or "
-        yield place, f"{text}'placement: anywhere' for one of its own in each process"
 
 
 def secrets_in(manifest: Manifest) -> Iterator[str]:

@@ -91,7 +91,8 @@ class NodeSpec(Section):
     durable: DurableSpec | None = None
     """Whether what it has accepted is on disk until it is handled, and how."""
     placement: Literal["single", "anywhere"] | None = None
-    """In a cluster: whether it lives in one process at a time, as durable nodes do, or in each that asks it."""
+    """In a cluster: whether it lives in one process at a time, or in each that asks it. By default one that is durable,
+    remembers, or works on one run at a time is `single`."""
     retry: RetrySpec | None = None
     """How often a run tries again after a failure; never by default."""
     debug: Flag = False

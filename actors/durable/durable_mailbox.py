@@ -20,7 +20,6 @@ from actors.durable.talk_queue import TalkQueue
 from actors.runs.durable import KeepsRuns, Ticket
 from actors.runs.errors import run_failure, stopped
 from actors.runs.request import RunRequest
-from actors.runtime.actor import AsyncioActor
 from actors.runtime.clock import running_loop
 from actors.runtime.errors import AskTimeoutError, MailboxFullError, WrongLoopError
 from actors.runtime.future import AsyncioFuture
@@ -79,14 +78,6 @@ class DurableMailbox(KeepsRuns):
     def parts(self) -> "Sequence[DurableMailbox]":
         """The mailboxes of the node: this one."""
         return (self,)
-
-    @property
-    def is_here(self) -> bool:
-        """True while the window of this process delivers to the node."""
-        return self.window.is_here
-
-    def pass_on(self, actor: AsyncioActor, request: RunRequest, runs: object) -> None:
-        """Do nothing: the node lives here."""
 
     async def close(self, patience: float = PATIENCE) -> None:
         """Accept nothing more, and tell all who wait that their runs are kept.

@@ -40,6 +40,7 @@ MAX_ANSWER: Final = 256 * 1024
 """Bytes of a kept answer. A larger one is in the history only."""
 
 _pack: Final = msgspec.msgpack.encode
+_WAY: Final = "pass durable=False to run it in memory"
 _VERSION: Final = 1
 _HEAD: Final = 5
 _MAX_DEPTH: Final = 32
@@ -99,6 +100,12 @@ class RunRecord(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     traceparent: str = ""
 
 
+class ChainRecord(RunRecord, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A run for which nodes wait at other hosts. A run of one process has the same bytes as in earlier versions."""
+
+    chain: tuple[str, ...] = ()
+
+
 def needs_reading(request: RunRequest) -> bool:
     """Return True if a run has prompts that are read when it is accepted, see `readable`."""
     return any(type(prompt) is not str and _is_unread(prompt, 0) for prompt in request.prompts)
@@ -128,28 +135,41 @@ async def readable(request: RunRequest) -> RunRequest:
     return replace(request, prompts=(content,))
 
 
-def encode_run(request: RunRequest, max_message: int = MAX_MESSAGE) -> bytes:
+def encode_run(request: RunRequest, max_message: int = MAX_MESSAGE, way: str = _WAY) -> bytes:
     """Return a run as the payload of an `Entry`. Its files are read already, see `readable`.
+
+    Args:
+        request: the run.
+        max_message: most bytes.
+        way: what an error says at its end.
 
     Raises:
         NotDurableError: a prompt or an option cannot be kept, the run is streamed, or it is too large.
     """
     node = request.node.name
+    try:
+        data = _encoded(request, node)
+    except _Refused as error:
+        raise NotDurableError(f"node {node!r}: {error}; {way}", node=node) from error.__cause__
+    if len(data) > max_message:
+        text = f"the run has {len(data):,} bytes, and a journal keeps at most {max_message:,} (max_message)"
+        raise NotDurableError(f"node {node!r}: {text}; {way}", node=node)
+    return data
+
+
+def _encoded(request: RunRequest, node: str) -> bytes:
     if request.sink is not None or request.follower is not None:
-        raise _refused(node, "a streamed run cannot be kept, as its reader ends with the process")
+        raise _Refused("a streamed run cannot be kept, as its reader ends with the process")
     if request.route is not None:
-        raise _refused(node, "a stage of a chain is not kept by itself, but with its chain")
-    options = {} if request.options is NO_OPTIONS else _plain_options(request.options, node)
+        raise _Refused("a stage of a chain is not kept by itself, but with its chain")
+    options = {} if request.options is NO_OPTIONS else _plain_options(request.options)
     try:
         prompts = tuple(map(_kept, map(_bare, request.prompts)))
         ids = request.run_id, request.conversation_id, request.parent_run_id
-        data = sealed(_pack(RunRecord(node, prompts, *ids, request.hops, options, request.traceparent)))
+        fields = (node, prompts, *ids, request.hops, options, request.traceparent)
+        return sealed(_pack(ChainRecord(*fields, request.chain) if request.chain else RunRecord(*fields)))
     except Exception as error:  # of msgspec, pydantic, or the user's type
-        raise _refused(node, f"the prompt cannot be kept: {error_text(error)}") from error
-    if len(data) > max_message:
-        text = f"the run has {len(data):,} bytes, and a journal keeps at most {max_message:,} (max_message)"
-        raise _refused(node, text)
-    return data
+        raise _Refused(f"the prompt cannot be kept: {error_text(error)}") from error
 
 
 def decode_run(payload: bytes, node: Runnable) -> RunRequest:
@@ -159,7 +179,7 @@ def decode_run(payload: bytes, node: Runnable) -> RunRequest:
         UndecodableError: the payload is damaged, or a newer version has written it.
     """
     try:
-        record = msgspec.msgpack.decode(opened(payload), type=RunRecord)
+        record = msgspec.msgpack.decode(opened(payload), type=ChainRecord)
         options = RunOptions(**{name: _option(name, value) for name, value in record.options.items()})
         prompts = tuple(map(_restored, record.prompts))
     except Exception as error:
@@ -167,7 +187,7 @@ def decode_run(payload: bytes, node: Runnable) -> RunRequest:
     ids = record.run_id, record.conversation_id
     run_options, trace = options if record.options else NO_OPTIONS, record.traceparent
     more = record.parent_run_id, record.hops
-    return RunRequest(node, prompts, *ids, DeliveryTracker(), run_options, *more, traceparent=trace)
+    return RunRequest(node, prompts, *ids, DeliveryTracker(), run_options, *more, traceparent=trace, chain=record.chain)
 
 
 def by_value(request: RunRequest, payload: bytes) -> RunRequest:
@@ -177,18 +197,18 @@ def by_value(request: RunRequest, payload: bytes) -> RunRequest:
     return replace(request, prompts=decode_run(payload, request.node).prompts)
 
 
-def encode_answer(answer: object) -> bytes:
+def encode_answer(answer: object, most: int = MAX_ANSWER) -> bytes:
     """Return an answer as bytes. One that JSON cannot hold or that is too large leaves only its id.
 
     What a plain actor answers is kept if JSON gives back the same.
     """
     try:
         data = sealed(_pack(_message_record(answer) if is_message(answer) else _unchanged(answer)))
-        why = f"it has {len(data):,} bytes, and a journal keeps at most {MAX_ANSWER:,}"
+        why = f"it has {len(data):,} bytes, and a journal keeps at most {most:,}"
     except Exception as error:  # of msgspec, pydantic, or the user's type
         data, why = b"", error_text(error).encode("utf-8", "replace").decode()
     message_id = answer.message_id if is_message(answer) else ""
-    return data if 0 < len(data) <= MAX_ANSWER else sealed(_pack(MissingRecord(message_id, why)))
+    return data if 0 < len(data) <= most else sealed(_pack(MissingRecord(message_id, why)))
 
 
 def returns_equal(message: ChatMessage[Any]) -> bool:
@@ -217,8 +237,8 @@ def decode_answer(data: bytes) -> Any:
     raise UndecodableError(f"{text}; read it in the history of messages" if record.message_id else text)
 
 
-def _refused(node: str, text: str) -> NotDurableError:
-    return NotDurableError(f"node {node!r}: {text}; pass durable=False to run it in memory", node=node)
+class _Refused(Exception):  # noqa: N818 - never leaves this file
+    pass
 
 
 def sealed(body: bytes) -> bytes:
@@ -241,7 +261,7 @@ def _why(error: Exception) -> str:
     return str(error) if isinstance(error, UndecodableError | msgspec.MsgspecError) else type_name(error)
 
 
-def _plain_options(options: RunOptions, node: str) -> dict[str, Any]:
+def _plain_options(options: RunOptions) -> dict[str, Any]:
     given = {name: getattr(options, name) for name in _DEFAULTS}
     kept: dict[str, Any] = {}
     for name, value in given.items():
@@ -249,7 +269,7 @@ def _plain_options(options: RunOptions, node: str) -> dict[str, Any]:
             if value is not _DEFAULTS[name]:
                 kept[name] = _plain_option(name, value)
         except Exception as error:  # of msgspec, pydantic, or the user's type
-            raise _refused(node, f"the option {name} cannot be kept: {error_text(error)}") from error
+            raise _Refused(f"the option {name} cannot be kept: {error_text(error)}") from error
     return kept
 
 

@@ -9,6 +9,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.tools import Tool
 from pydantic_ai.usage import RunUsage, UsageLimits
 
+from actors.runs.correlation import names_in
 from actors.runs.handle import NodeHandle
 from actors.runs.request import RunKeywords, Runnable, RunRequest
 from actors.runtime.envelope import current
@@ -60,11 +61,12 @@ def tool_of(
             options["message_history"] = _before(ctx)
         elif reset_history:
             options["fresh"] = True
-        chain = _chain()
-        path = " -> ".join((*(one.name for one in chain), node.name))
-        if node.is_serial and any(one is node for one in chain):  # a fresh run would not even wait: it would go round
+        before, chain = _chain()
+        path = " -> ".join((*before, *(one.name for one in chain), node.name))
+        is_waiting = node.name in before or any(one is node for one in chain)
+        if node.is_serial and is_waiting:  # a fresh run would not even wait: it would go round
             return f"Error: {path}: {node.name} waits for this answer; answer yourself"
-        if len(chain) >= MAX_DEPTH:
+        if len(before) + len(chain) >= MAX_DEPTH:
             return f"Error: {path}: agents ask each other at most {MAX_DEPTH} deep; answer yourself"
         try:
             return (await node.run(prompt, **options)).content
@@ -81,15 +83,17 @@ def tool_of(
     )
 
 
-def _chain() -> list[Runnable]:
-    """Return the nodes that wait for the current run, and its own; the outermost first."""
+def _chain() -> tuple[list[str], list[Runnable]]:
+    """Return the nodes that wait for the current run, and its own, outermost first; of those elsewhere the names."""
     nodes: list[Runnable] = []
+    before: list[str] = []
     envelope = current.get()
     while envelope is not None:
         if isinstance(envelope.message, RunRequest):
             nodes.insert(0, envelope.message.node)
+            before = names_in(envelope.message.chain)
         envelope = envelope.parent
-    return nodes
+    return before, nodes
 
 
 def _before(ctx: RunContext[Any]) -> list[ModelMessage]:

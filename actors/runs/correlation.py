@@ -60,6 +60,11 @@ def kept_part(parent: RunRequest | None, node: str) -> Kept | None:
     return None if parent is None or parent.kept is None else parent.kept.part(node)
 
 
+def names_in(chain: tuple[str, ...]) -> list[str]:
+    """Return the names of the nodes of a `RunRequest.chain`."""
+    return [entry.partition("#")[0].rpartition("/")[2] for entry in chain if not entry.startswith("@")]
+
+
 def run_here() -> RunRequest | None:
     """Return the run whose handler makes this call, or None."""
     scope = current.get()

@@ -7,7 +7,6 @@ from typing import Any, Generic, Protocol
 from typing_extensions import TypeVar
 
 from actors.runs.request import RunRequest
-from actors.runtime.actor import AsyncioActor
 from actors.runtime.future import AsyncioFuture
 from actors.talk.detached_ask import Settled
 from protocols.errors import RunTimeoutError
@@ -55,14 +54,6 @@ class Ticket(Generic[Out]):
 
 class KeepsRuns(Protocol):
     """The durable mailbox of a node, as the node sees it; see `actors.durable.durable_mailbox`."""
-
-    @property
-    def is_here(self) -> bool:
-        """False if the node lives at another host of the cluster."""
-        ...
-
-    def pass_on(self, actor: AsyncioActor, request: RunRequest, runs: object) -> None:
-        """Have another host do a run that has come to its actor here. Called by the handler of the actor."""
 
     def takes(self, request: RunRequest, *, is_own: bool = False) -> bool:
         """Return True if it keeps a run. A stream, a part of another run and `durable=False` are run in memory.

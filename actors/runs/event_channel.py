@@ -97,6 +97,11 @@ class StreamSink:
         """Add an event. Wait until there is space for it."""
         await self._channel.put(StreamEvent(self._node, event, text, is_sure))
 
+    async def pass_on(self, item: StreamEvent, node: object) -> None:
+        """Add an event of a stream of a node that works at another host. Wait until there is space for it."""
+        text = item.text if self.is_voice(node) else ""
+        await self._channel.put(item._replace(node=item.node or self._node, text=text))
+
     def put_now(self, event: Any, text: str = "") -> None:
         """Add the last event of a node, after the node has passed on its answer; or a sure piece of the answer."""
         self._channel.put_now(StreamEvent(self._node, event, text, bool(text)))

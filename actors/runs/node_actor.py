@@ -52,13 +52,15 @@ class NodeActor(AsyncioActor):
     def on_receive(self, message: Any) -> Any:
         """Handle one request."""
         if type(message) is RunRequest:
-            is_part, durable = message.kept is not None and message.kept.is_part, message.node.durable
+            is_part, place = message.kept is not None and message.kept.is_part, message.node.place
             serving = _serve_part if is_part else serve
-            if durable is not None and not durable.is_here and (is_part or message.kept is None):
-                serving = durable.pass_on
+            if place is not None and not place.is_here and (is_part or message.kept is None):
+                serving = place.pass_on
             return serving(self, message, self.runs)
         if type(message) is AddContext:
-            return message.node.keep_context(message.text, message.session)
+            place, keep = message.node.place, message.node.keep_context
+            away = None if place is None or place.is_here else place
+            return keep(message.text, message.session) if away is None else away.pass_on(self, message, self.runs)
         if type(message) is Settle:
             return self.runs.settled()
         if type(message) is Resume:

@@ -242,6 +242,8 @@ class Runnable:
     """True for a team: its members count their answers, failures and costs, and put their last events themselves."""
     durable: Any = None
     """What keeps its runs in a journal; None for a node whose runs are in memory."""
+    place: Any = None
+    """Where it lives in a cluster, see `actors.cluster.single_place`; None for a node that lives in each process."""
 
     def __init__(self, definition: Any) -> None:
         self.definition = definition
@@ -340,6 +342,8 @@ class RunRequest(msgspec.Struct, frozen=True, eq=False):
     """What the run knows of the journal that keeps it; None for a run in memory."""
     traceparent: str = ""
     """The trace that a kept run continues; empty without tracing."""
+    chain: tuple[str, ...] = ()
+    """The nodes that wait for the run at other hosts, outermost first."""
 
     def refused(self, error: Exception) -> None:
         """Take note that a full mailbox does not take the run. One that is kept is delivered later."""

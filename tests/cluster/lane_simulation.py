@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from actors.cluster.lane import HostLane
 from actors.testing.network import SimulatedNetwork
 from protocols.cluster import HostRecord
-from protocols.transport import Credit, Frame, HostLostError, Transport
+from protocols.errors import HostLostError
+from protocols.transport import Credit, Frame, Transport
 from tests.cluster.simulated_loop import SimulatedClock, SimulatedLoop, SimulatedProcess
 
 if TYPE_CHECKING:

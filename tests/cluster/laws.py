@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from protocols.cluster import shard_of
+from protocols.errors import HostLostError, NodeStoppedError, RunCancelledError, RunTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 SLACK = 1.0
 """Seconds that a takeover may take after the ttl."""
+
+ENDS = (ValueError, HostLostError, RunTimeoutError, NodeStoppedError, RunCancelledError)
+"""What a run in memory may end with: its own failure, or that of a host."""
 
 _LEASE = "SELECT owner, until FROM shard LEFT JOIN host ON host.id = owner WHERE no = ?"
 
@@ -61,6 +65,8 @@ class Ledger:
         """Text of each run that was told to be kept, by its id."""
         self.given_up: set[str] = set()
         """Texts whose callers may have ended their runs."""
+        self.live: Counter[str] = Counter()
+        """How often each run in memory began."""
         self.answers: list[tuple[str, object]] = []
         """Texts of asks that ended, and their answers or errors."""
         self.changes: list[float] = []
@@ -85,8 +91,16 @@ class Ledger:
         if one.node == self.spread:
             ((mailbox,),) = self.select("SELECT mailbox FROM message WHERE id = ?", bytes.fromhex(one.run_id))
             shard = shard_of(mailbox, self.shards)
+        self._fenced(one, one.host, shard, has_just_thawed=has_just_thawed)
+
+    def began_live(self, text: str, host: str, *, shard: int, has_just_thawed: bool) -> None:
+        """Do the same for a run in memory."""
+        self.live[text] += 1
+        self._fenced(text, host, shard, has_just_thawed=has_just_thawed)
+
+    def _fenced(self, one: object, host: str, shard: int, *, has_just_thawed: bool) -> None:
         ((owner, until),) = self.select(_LEASE, shard)
-        if not has_just_thawed and (owner != one.host or until < self.database.now()):
+        if not has_just_thawed and (owner != host or until < self.database.now()):
             self.broken.append(f"L3: {one} begins while {owner} has the lease until {until}")
 
     def settled(self, one: Acknowledgement, lease: Lease, *, is_good: bool, host: str) -> None:
@@ -151,9 +165,14 @@ class Ledger:
                 yield f"L4: {number} repetitions at {node} in {epoch} tenures"
 
     def _answered(self) -> Iterator[str]:
+        yield from (f"L7: {text} in memory began {times} times" for text, times in self.live.items() if times > 1)
         for text, answer in self.answers:
             if isinstance(answer, str) and answer != text:
                 yield f"L5: {text} was answered with {answer!r}"
+            if ".live-" in text and isinstance(answer, str) and not self.live[text]:
+                yield f"L7: {text} was answered, and never began"
+            if ".live-" in text and not isinstance(answer, (str, *ENDS)):
+                yield f"L7: {text} ended with {answer!r}"
 
     def _late(self) -> Iterator[str]:
         for outage in self.outages:

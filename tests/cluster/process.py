@@ -117,15 +117,15 @@ class Process:
 
     def is_home(self, node: str) -> bool:
         """Return True if a node lives here."""
-        mailbox: Any = self.pool[node].durable
-        return bool(mailbox.is_here)
+        return bool(self.pool[node].place.is_here)
 
     def __getitem__(self, node: str) -> Any:
         return self.pool[node]
 
 
-def clerk(name: str, work: Any) -> Agent[Any, str]:
-    return Agent.from_callback(work, name=name, max_concurrency=1, durable=True)
+def clerk(name: str, work: Any, *, is_durable: bool = True) -> Agent[Any, str]:
+    """Make a node that lives in one process at a time."""
+    return Agent.from_callback(work, name=name, max_concurrency=1, durable=is_durable or None, placement="single")
 
 
 async def asked(clock: ManualClock, node: Any, prompt: str, seconds: float = 0.1, **options: Any) -> Any:

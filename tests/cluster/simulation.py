@@ -22,6 +22,7 @@ from actors.cluster.tenure import TenureWindow
 from actors.storage.cluster_memory import MemoryDatabase
 from actors.testing.scheduler import DeterministicDispatcher
 from protocols.cluster import shard_of
+from protocols.errors import NodeStoppedError
 from protocols.journal import JournalError
 from tests.cluster.laws import SLACK, Begin, Ledger, Outage
 from tests.cluster.simulated_loop import SimulatedClock, SimulatedLoop, SimulatedProcess
@@ -34,6 +35,8 @@ TTL = 2.0
 SHARDS = 6
 CONCURRENCY = {"a": 1, "b": 1, "c": 3, "d": 1}
 """The nodes, and how many messages each of them handles at the same time. What a answers is passed on to d."""
+LIVE = "e"
+"""A node that keeps nothing, and lives at one host at a time."""
 DURATION = 6.0
 """Seconds of disturbance."""
 PATIENCE = 60.0
@@ -71,6 +74,7 @@ class Host(SimulatedProcess):
         nodes = {name: self._node(name, most) for name, most in CONCURRENCY.items()}
         for node in nodes.values():
             await self.pool.add_node(node)
+        await self.pool.add_node(Agent.from_callback(self._live, name=LIVE, max_concurrency=1, placement="single"))
         nodes["a"].connect_to(nodes["d"])
         while True:
             try:
@@ -80,6 +84,7 @@ class Host(SimulatedProcess):
                 await self.cluster.clock.sleep(0.1)
         for number in range(2):
             self._note(self.loop.create_task(self._send(f"{self.name}.{number}")))
+        self._note(self.loop.create_task(self._send_live()))
 
     async def leave(self) -> None:
         """Give everything back, and end."""
@@ -101,7 +106,27 @@ class Host(SimulatedProcess):
         placement: Any = "anywhere" if name == self.cluster.ledger.spread else None
         return Agent.from_callback(work, name=name, max_concurrency=most, durable=True, placement=placement)
 
+    async def _live(self, text: str) -> str:
+        shard = self.store.shard(f"pool/{LIVE}")
+        self.cluster.ledger.began_live(text, self.name, shard=shard, has_just_thawed=self.thawed == self.loop.time())
+        await self.cluster.clock.sleep((0, 0.02, 0.2, 1.2)[crc32(text.encode()) % 4])
+        if text.endswith("!"):
+            raise ValueError(text)
+        return text
+
     # -- senders
+
+    async def _send_live(self) -> None:
+        random = Random(f"live {self.cluster.seed}/{self.name}")
+        for number in range(random.randint(4, 8)):
+            await self.cluster.clock.sleep(random.choice((0.0, 0.0, 0.2, 1.0)) * random.random())
+            if self.is_leaving:
+                return
+            text = f"{self.name}.live-{number}" + ("!" if random.random() < 0.1 else "")
+            timeout = 2 * random.random() if random.random() < 0.2 else None
+            await self._ask(text, self.pool[LIVE].run(text, timeout=timeout))
+            if isinstance(self.cluster.ledger.answers[-1][1], NodeStoppedError) and not self.is_leaving:
+                self.cluster.ledger.broken.append(f"L7: {text} was told of a stop that is none here")
 
     async def _send(self, sender: str) -> None:
         random = self.random

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.testing.clock import ManualClock
+from protocols.errors import HostLostError
 from protocols.journal import JournalError
-from protocols.transport import Credit, Frame, HostLostError
+from protocols.transport import Credit, Frame
 from tests.cluster.process import TTL, Process, clerk, shared
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from actors.cluster.lane import HostLane, Packet
 from actors.testing.clock import ManualClock
 from actors.testing.network import SimulatedNetwork
 from protocols.cluster import HostRecord
-from protocols.errors import RunError
+from protocols.errors import HostLostError, RunError
 from protocols.mailbox import MailboxFullError
-from protocols.transport import MOST_FRAME_BYTES, Answer, Credit, Frame, HostLostError
+from protocols.transport import MOST_FRAME_BYTES, Answer, Credit, Frame
 
 
 class Strange(Struct, frozen=True, tag="strange", array_like=True):

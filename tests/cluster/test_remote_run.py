@@ -10,7 +10,6 @@ import pytest
 from actors.nodes.team_run import TeamRun
 from actors.testing.clock import ManualClock
 from protocols.errors import RunTimeoutError
-from protocols.journal import NotDurableError
 from tests.cluster.process import TTL, Process, asked, clerk, shared
 
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
@@ -61,30 +60,6 @@ async def test_members_and_stages_are_asked_where_they_live() -> None:
             await asked(clock, one.pool.create_team_run([near, far]), "late", 4, timeout=3)
         desk.gates.pop(far)
         assert await asked(clock, one[far], "next") == f"next>{far}@two"
-
-
-async def streamed(node: Any) -> None:
-    async with node.run_stream("x") as stream:
-        async for _ in stream.stream_text():
-            pass
-
-
-async def test_what_needs_the_node_itself_is_refused() -> None:
-    clock, desk = ManualClock(), Desk()
-    database = shared(clock)
-    async with (
-        Process(database, clock, desk.nodes("one")) as one,
-        Process(database, clock, desk.nodes("two")) as two,
-    ):
-        await clock.advance(2 * TTL)
-        far = one[next(name for name in NAMES if two.is_home(name))]
-        with pytest.raises(NotDurableError, match="lives at another host"):
-            await asked(clock, far, "x", durable=False)
-        with pytest.raises(NotDurableError, match="lives at another host"):
-            await streamed(far)
-        with pytest.raises(NotDurableError, match="deps cannot be kept"):
-            await asked(clock, far, "x", deps=object())
-    assert desk.seen == []
 
 
 async def test_a_part_is_done_once_though_the_whole_is_delivered_again() -> None:

@@ -46,18 +46,6 @@ def test_the_forms_of_a_cluster_are_read(text: str, given: dict[str, Any]) -> No
         (f"cluster: {{url: '{URL}', shards: 0}}", "cluster.shards", "must be at least 1"),
         (f"cluster: {{url: '{URL}', shards: 1025}}", "cluster.shards", "must be at most 1024"),
         (f"cluster: {{url: '{URL}', ttl: 0}}", "cluster.ttl", "must be"),
-        (f"{CLUSTER}agents: {{a: {{}}}}", "agents.a", "'a' remembers, so it must live in one process"),
-        (
-            f"{CLUSTER}agents: {{a: {{session: false, max_concurrency: 1}}}}",
-            "agents.a",
-            "'a' works on one run at a time, so it must live in one process of the cluster: write 'durable: true', or "
-            "'placement: anywhere'",
-        ),
-        (
-            f"{CLUSTER}agents: {{a: {{session: false, placement: single}}}}",
-            "agents.a.placement",
-            "is 'single', which only a durable node can be",
-        ),
         (
             f"{CLUSTER}agents: {{a: {{durable: true, placement: anywhere}}}}",
             "agents.a.placement",
@@ -82,6 +70,7 @@ def test_what_processes_cannot_share_is_refused_with_its_place(text: str, path: 
     [
         "agents: {a: {durable: true}}",
         "agents: {a: {session: false}}",
+        "agents: {a: {}}",
         "agents: {a: {placement: anywhere}}",
         "agents: {a: {durable: true, placement: single}}\nteams: {t: {mode: parallel, members: [a]}}",
         "agents: {a: {}}\ndefaults: {durable: true}",
