@@ -63,7 +63,6 @@ class Host:
         """The nodes that live at one host at a time, wherever that is, by address."""
         self._of_shard: defaultdict[int, dict[str, HostMailbox | SinglePlace]] = defaultdict(dict)
         self.live = LiveRuns(self)
-        """The runs in memory that hosts ask of each other."""
         self.expected: dict[bytes, HostMailbox] = {}
         """The messages of other hosts whose ends callers here wait for."""
         self.changed: Callable[[], object] = lambda: None
