@@ -48,11 +48,6 @@ class HostMailbox(DurableMailbox):
         self.context.given = set()
 
     @property
-    def is_here(self) -> bool:
-        """True while this host delivers to the node."""
-        return self.window.is_here
-
-    @property
     def is_working(self) -> bool:
         """True while a message is under way here."""
         return isinstance(self.window, TenureWindow) and self.window.is_working

@@ -79,6 +79,11 @@ class DurableMailbox(KeepsRuns):
         """The mailboxes of the node: this one."""
         return (self,)
 
+    @property
+    def is_here(self) -> bool:
+        """True while the window of this process delivers to the node."""
+        return self.window.is_here
+
     async def close(self, patience: float = PATIENCE) -> None:
         """Accept nothing more, and tell all who wait that their runs are kept.
 
