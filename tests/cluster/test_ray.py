@@ -21,7 +21,7 @@ from tests.storage.postgres_server import REQUIRED
 
 HERE = Path(__file__).parent
 ALONE = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c")
-PATIENCE = 170.0
+PATIENCE = 300.0
 RAY = {"engine": "ray", "url": "postgresql://u:hidden@h/d"}
 has_ray = importlib.util.find_spec("ray") is not None
 
