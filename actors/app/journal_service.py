@@ -138,14 +138,15 @@ class JournalService(PoolService):
             JournalError: the journal cannot be read.
         """
         settings, name = node.definition.settings.durable, f"{getattr(self._pool, 'name', 'pool')}/{node.name}"
+        is_placed = settings is not None or node.definition.settings.placement == "single"
+        if is_placed and self._is_unknown(node):
+            text = f"node {node.name!r} is not in the manifest, so the hosts that Ray runs do not know it; add it there"
+            raise NotDurableError(text, node=node.name)
         if settings is None or node in self.mailboxes:
             self._settle(node, name)
             return
         if self.journal is None:
             text = f"node {node.name!r} is durable, but its pool has no journal: add `journal: true` to the manifest"
-            raise NotDurableError(text, node=node.name)
-        if self.host is not None and self.host.about.is_caller and node.name not in self._pool.manifest.nodes:
-            text = f"node {node.name!r} is not in the manifest, so the hosts that Ray runs do not know it; add it there"
             raise NotDurableError(text, node=node.name)
         options: dict[str, Any] = {"deliveries": self._spec.deliveries, "turn": self._turn}
         if isinstance(node, Agent):
@@ -166,6 +167,10 @@ class JournalService(PoolService):
             await self._restore(node, mailbox)
         self.mailboxes[node] = mailbox
         self.all_mailboxes |= {one.name: one for one in mailbox.parts}
+
+    def _is_unknown(self, node: AnyNode) -> bool:
+        """Return True if this process only asks, and the hosts have nothing of a node but the manifest."""
+        return self.host is not None and self.host.about.is_caller and node.name not in self._pool.manifest.nodes
 
     def _is_spread(self, node: AnyNode) -> bool:
         return self.host is not None and node.definition.settings.placement == "anywhere"

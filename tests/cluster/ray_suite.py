@@ -38,6 +38,7 @@ allow_imports: [tests.cluster.ray_work]
 agents:
 """
 NODE = "  {}: {{type: callback, callback: 'tests.cluster.ray_work:handle', durable: true, max_concurrency: 1}}\n"
+TALKER = "  talker: {type: callback, callback: 'tests.cluster.ray_work:handle', max_concurrency: 1}\n"
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,9 @@ def address(log: Path) -> str:
 @pytest.fixture
 def file(tmp_path: Path, address: str, postgres: PostgresServer) -> Path:
     path = tmp_path / "agents.yml"
-    path.write_text(MANIFEST.format(address=address, url=postgres.url) + "".join(NODE.format(one) for one in NODES))
+    path.write_text(
+        MANIFEST.format(address=address, url=postgres.url) + "".join(NODE.format(one) for one in NODES) + TALKER
+    )
     return path
 
 
@@ -142,6 +145,7 @@ async def test_ray_runs_the_hosts_until_all_are_drained_and_starts_a_killed_one_
         (caller,) = await until(lambda: callers(pool))
         assert await by_ray(pool, {one.id for one in first.values()}) == []
         answers = [(await pool[name].run(f"{name} hello")).content for name in NODES]
+        answers.append((await pool["talker"].run("talker hi")).content)  # in memory, by the lane
         pids = {int(answer.partition(" ")[0]) for answer in answers}
         tickets = [(name, str(n), await pool[name].submit(f"{name} {n}")) for n in range(60) for name in NODES]
         os.kill(min(pids), signal.SIGKILL)
@@ -150,8 +154,9 @@ async def test_ray_runs_the_hosts_until_all_are_drained_and_starts_a_killed_one_
         await until(lambda: full(pool))
     async with AgentPool[Any](file) as pool:  # the hosts have stayed
         second = await until(lambda: full(pool))
-        with pytest.raises(NodeStartError, match="is not in the manifest, so the hosts that Ray runs do not know it"):
-            await pool.add_agent("late", model="offline", durable=True)
+        for unknown in ({"durable": True}, {"placement": "single"}):
+            with pytest.raises(NodeStartError, match="not in the manifest, so the hosts that Ray runs do not know it"):
+                await pool.add_agent("late", model="offline", **unknown)
         seen = await asyncio.to_thread(understage, "hosts", file)
         text = await asyncio.to_thread(understage, "drain", file, "--all", "--wait")
         assert await living(pool) == {}
@@ -160,7 +165,7 @@ async def test_ray_runs_the_hosts_until_all_are_drained_and_starts_a_killed_one_
     assert pids <= {int(one.name.rpartition(":")[2]) for one in first.values()}
     assert set(first) == set(second) == {"host-1", "host-2"}
     assert len({one.id for one in (*first.values(), *second.values())}) == 3
-    assert done_in(log) == {"hello": len(NODES)} | {str(n): len(NODES) for n in range(60)}
+    assert done_in(log) == {"hello": len(NODES), "hi": 1} | {str(n): len(NODES) for n in range(60)}
     assert sorted(line.split()[2] for line in seen.splitlines()[1:]) == ["alive", "alive", "caller", "dead"]
     assert text.startswith("2 hosts have no shards any more")
 
