@@ -94,7 +94,6 @@ class HostMailbox(DurableMailbox):
         store = self._host.store
         self._replace(RemoteWindow(self._host, self, self.node, self.name, store, before.settings, **self._options))
         await before.close(0)
-        cut_off(self.node)
         self._forget()
         await self._find_all()
 
@@ -104,6 +103,7 @@ class HostMailbox(DurableMailbox):
 
     def _forget(self) -> None:
         """Forget what the node remembers; the journal has what counts."""
+        cut_off(self.node)
         forget(self.node)
         self.context.given = set()
 

@@ -102,8 +102,9 @@ def forget(node: NodeHandle[Any, Any]) -> None:
 def cut_off(node: NodeHandle[Any, Any]) -> None:
     """End the runs of a node that are under way in memory, as the node lives elsewhere now."""
     for turn in tuple(_turns(node)):
-        reply = turn.envelope.reply
-        if isinstance(turn.envelope.message, RunRequest) and reply is not None:
+        message, reply = turn.envelope.message, turn.envelope.reply
+        is_own = isinstance(message, RunRequest) and (message.kept is None or message.kept.is_part)
+        if is_own and reply is not None:  # the journal has the others
             reply.fail(lost_run(node.name, "its host has lost it"))
 
 

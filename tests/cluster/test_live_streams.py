@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("no_leaked_actors")
 
 
-def look(place: str) -> str:
+async def look(place: str) -> str:
     """Look somewhere."""
     return f"{place} is empty"
 
