@@ -21,7 +21,7 @@ from actors.pool.registry import NodeRegistry
 from actors.pool.services import Health, PoolService
 from actors.runs.durable import Ticket
 from actors.runtime.background_loop import current_system
-from protocols.errors import ManifestError, RunError
+from protocols.errors import ConfigError, ManifestError, RunError
 from protocols.journal import MailboxJournal, NotDurableError
 from protocols.limits import MAX_LIMIT
 from protocols.session import OWN
@@ -186,8 +186,12 @@ class JournalService(PoolService):
         settings = node.definition.settings
         if self.host is None or settings.durable is not None:
             return False
-        has_to = settings.placement is None and node.name in self._pool.manifest.nodes and _lasts(node)
-        return settings.placement == "single" or has_to
+        if settings.placement is not None or not _lasts(node):
+            return settings.placement == "single"
+        if node.name in self._pool.nodes and node.name not in self._pool.manifest.nodes:
+            text = "remembers or works on one run at a time: say where it lives in the cluster, by durable=True, "
+            raise ConfigError(f"node {node.name!r} {text}placement='single' or placement='anywhere'")
+        return node.name in self._pool.manifest.nodes
 
     async def _restore(self, node: AnyNode, mailbox: DurableMailbox) -> None:
         """Give a node what it has not read yet, and an agent its memory as of its last acknowledged run."""

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from actors import ActorSystem, AgentPool
+from actors import ActorSystem, Agent, AgentPool
 from actors.app.journal_service import JournalService
 from actors.cluster.host_snapshot import read_snapshot
 from actors.config.load import parse_manifest
 from actors.testing.clock import ManualClock
-from protocols.errors import ManifestError
+from protocols.errors import ManifestError, NodeStartError
 from protocols.journal import NotDurableError
 from tests.cluster.process import SHARDS, TTL, MortalStore, Process, asked, shared
 
@@ -169,6 +169,27 @@ async def test_what_needs_no_row_is_done_where_it_is_asked() -> None:
             assert process.handled == before + 2
             with pytest.raises(NotDurableError, match="lives in all processes"):
                 process["pump"].add_context("z")
+
+
+async def test_a_node_that_is_added_by_code_says_where_it_lives() -> None:
+    clock = ManualClock()
+    async with Spread(shared(clock), clock) as one:
+        agent = one.pool.add_agent
+        with pytest.raises(NodeStartError, match="say where it lives in the cluster, by durable=True"):
+            await agent("a", model="offline")
+        with pytest.raises(NodeStartError, match="cannot be durable with placement='anywhere'"):
+            await agent("a", model="offline", durable=True, placement="anywhere")
+        await agent("a", model="offline", session=False)
+        await agent("b", model="offline", placement="anywhere")
+        await agent("c", model="offline", placement="single")
+        await agent("d", model="offline", durable=True)
+        await agent("e", model="offline", durable=True, session=False, placement="anywhere")
+        await clock.advance(TTL)
+        for name in "abcde":
+            assert await asked(clock, one[name], "x", 1)
+        with pytest.raises(NodeStartError, match="say where it lives"):
+            await one.pool.replace_node("a", Agent("a", model="offline"))
+        assert await asked(clock, one["a"], "x", 1)
 
 
 async def test_the_command_line_takes_the_parts_of_a_node_for_one() -> None:
