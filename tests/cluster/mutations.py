@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from actors.cluster.lease import LeaseKeeper
+from actors.cluster.live_run import LiveRuns
 from actors.durable import kept_queue
 from actors.storage.cluster_tables import ClusterTables
 from protocols.cluster import Notice
@@ -77,3 +78,14 @@ def no_order() -> AbstractContextManager[Any]:
         return write
 
     return mock.patch.object(SimulatedStore, "accept", accept_in_any_order)
+
+
+def asked_again() -> AbstractContextManager[Any]:
+    """Ask another host for what a lost one had in memory, as if that had not begun it."""
+
+    def lost(runs: LiveRuns, host: str) -> None:
+        for run in tuple(runs._open.values()):
+            if run.host.id == host:
+                run.end(None)
+
+    return mock.patch.object(LiveRuns, "lost", lost)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from actors.agents.agent import Agent
+from actors.cluster.stream_record import MOST
+from actors.durable.record import UndecodableError
 from actors.nodes.team_run import TeamRun
 from actors.testing.clock import ManualClock
 from actors.testing.models import echo_model
@@ -43,6 +45,8 @@ class Desk:
                 self.seen.append((host, name, prompt))
                 if prompt == "value":
                     raise ValueError("bad number")
+                if prompt == "long":
+                    return "x" * (MOST + 1)
                 if prompt == "strange":
                     raise StrangeError("odd")
                 if prompt.startswith("wait"):
@@ -180,6 +184,16 @@ async def test_a_node_that_keeps_nothing_knows_no_names_of_runs() -> None:
             with pytest.raises(NotDurableError, match="is not durable"):
                 await node.submit("x")
     assert desk.seen == []
+
+
+async def test_what_is_too_large_for_a_frame_is_refused() -> None:
+    async with Pair(Desk()) as pair:
+        largest = "x" * (MOST - 1_000)
+        assert len(await pair.ask(pair.far, largest[:-1_000])) > MOST - 3_000
+        with pytest.raises(NotDurableError, match="bytes"):
+            await pair.ask(pair.far, largest + 1_001 * "x")
+        with pytest.raises(UndecodableError, match="bytes"):
+            await pair.ask(pair.far, "long")
 
 
 async def test_of_a_lost_host_it_is_not_known_what_was_done() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,9 @@ from actors.runs.event_channel import CAPACITY
 from actors.testing.models import scripted_model, tool_call
 from protocols.errors import HostLostError
 from protocols.journal import NotDurableError
+from protocols.mailbox import MailboxFullError
 from protocols.streaming import StreamCompleteEvent
+from protocols.transport import Frame, Run
 from tests.cluster.process import TTL
 from tests.cluster.test_live_runs import NAMES, Pair
 
@@ -106,6 +109,22 @@ async def test_a_stream_has_the_words_and_the_answer(is_durable: bool) -> None:
         result = await read(pair, pieces_of(pair.far, pieces), 10)
         assert "".join(pieces) == result.text == "".join(f"{number} " for number in range(500))
         assert len(pieces) > 1
+
+
+async def test_a_lane_without_room_loses_nothing_and_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Pair(Talkers(200)) as pair:
+        for process in (pair.one, pair.two):
+            lane, tries = process.service.host.lane, itertools.count()
+
+            def send(host: str, frame: Frame, *, way: Any = lane.send, tries: Any = tries) -> None:
+                if next(tries) % 3 and not isinstance(frame, Run):
+                    raise MailboxFullError("lane", 1, frame)
+                way(host, frame)
+
+            monkeypatch.setattr(lane, "send", send)
+        pieces: list[str] = []
+        result = await read(pair, pieces_of(pair.far, pieces), 20)
+        assert "".join(pieces) == result.text == "".join(f"{number} " for number in range(200))
 
 
 async def test_the_events_are_those_of_a_run_here() -> None:

@@ -48,6 +48,7 @@ def test_looks_find_what_no_notice_has_told(seed: int) -> None:
         (mutations.no_order, 703, ("L1", "L2", "L5")),
         (mutations.no_notices_and_no_looks, 0, "L1"),
         (mutations.no_notices_and_no_looks, 0, "L5"),
+        (mutations.asked_again, 0, "L7"),
     ],
 )
 def test_a_mutation_is_caught(mutation: Callable[[], AbstractContextManager[None]], first: int, laws: Any) -> None:
