@@ -84,7 +84,7 @@ def asked_again() -> AbstractContextManager[Any]:
     """Ask another host for what a lost one had in memory, as if that had not begun it."""
 
     def lost(runs: LiveRuns, host: str) -> None:
-        for run in tuple(runs._open.values()):
+        for run in tuple(vars(runs)["_open"].values()):
             if run.host.id == host:
                 run.end(None)
 
