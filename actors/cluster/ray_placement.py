@@ -1,5 +1,6 @@
 """Where Ray comes in: it starts the hosts of a cluster, on whatever machine has room, and starts them again."""
 
+import atexit
 import logging
 import os
 import socket
@@ -72,8 +73,19 @@ def leave_ray() -> None:
     """Use Ray no more. The last pool of the process disconnects, unless the program itself is connected."""
     with _turn:
         if len(_users) == 1 and _users[0]:
-            ray_module().shutdown()
+            _disconnect(ray_module())
         _users.pop()
+
+
+def _disconnect(ray: Any) -> None:
+    """Disconnect, unless Ray's process of this machine is gone: it would end this process, now or at its end."""
+    try:
+        with socket.socket(socket.AF_UNIX) as raylet:
+            raylet.connect(ray._private.worker.global_worker.node.raylet_socket_name)  # noqa: SLF001 - nothing else tells
+    except OSError:
+        atexit.unregister(ray.shutdown)
+    else:
+        ray.shutdown()
 
 
 def _reach(address: str) -> None:

@@ -102,9 +102,10 @@ class RayTransport:
     def _search(self, host: str) -> None:
         """Look once for the actor of a host that is not known yet, and forget those that are gone."""
         living = {one.id: one for one in self._host.leases.hosts}
-        for gone in self._searches.keys() - living.keys():
-            self._searches.pop(gone).cancel()
+        for gone in {*self._searches, *self._buffers} - living.keys():
             self._buffers.pop(gone, None)
+            if (search := self._searches.pop(gone, None)) is not None:
+                search.cancel()
         if not self._is_closed and host in living and living[host].actor and host not in self._searches:
             self._searches[host] = self._host.run(self._follow(host, living[host].actor))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tests.storage.postgres_server import PostgresServer
 
 PATIENCE = 60.0
+DEATHS = 12
 NODES = ("clerk", "booker", "packer", "driver")
 MANIFEST = """
 name: shop
@@ -77,8 +79,12 @@ def understage(*words: object) -> str:
 
 def done_in(log: Path) -> dict[str, int]:
     """Return how many nodes have done each run; a run that was under way at a death may be done again."""
-    lines = {tuple(line.split()[1:]) for line in log.read_text().splitlines()}
-    return dict(Counter(text for _, text in lines))
+    return dict(Counter(text for _, text in {(node, text) for _, node, text in lines_of(log)}))
+
+
+def lines_of(log: Path) -> list[list[str]]:
+    """Return process, node and text of each run that was done."""
+    return [line.split() for line in log.read_text().splitlines()]
 
 
 def longer(file: Path, text: str) -> Path:
@@ -133,9 +139,9 @@ async def callers(pool: AgentPool[Any]) -> list[Any]:
     return [one for one in await pool.cluster.hosts() if one.is_caller]
 
 
-async def full(pool: AgentPool[Any]) -> dict[str, Any]:
-    """Return the hosts of Ray once they have all shards."""
-    hosts = await living(pool)
+async def full(pool: AgentPool[Any], dead: str = "") -> dict[str, Any]:
+    """Return the hosts of Ray once they have all shards, and one that was killed is known to be dead."""
+    hosts = {name: one for name, one in (await living(pool)).items() if one.id != dead}
     return hosts if sum(len(one.shards) for one in hosts.values()) == 8 and len(hosts) == 2 else {}
 
 
@@ -168,6 +174,29 @@ async def test_ray_runs_the_hosts_until_all_are_drained_and_starts_a_killed_one_
     assert done_in(log) == {"hello": len(NODES), "hi": 1} | {str(n): len(NODES) for n in range(60)}
     assert sorted(line.split()[2] for line in seen.splitlines()[1:]) == ["alive", "alive", "caller", "dead"]
     assert text.startswith("2 hosts have no shards any more")
+
+
+@pytest.mark.soak
+async def test_many_killed_hosts_lose_nothing_and_keep_the_order(file: Path, log: Path) -> None:
+    chance, sent, dead, answers = random.Random(1), 0, "", list[asyncio.Task[Any]]()
+    async with AgentPool[Any](file) as pool:
+        for _ in range(DEATHS):
+            hosts = await until(lambda dead=dead: full(pool, dead))
+            for number in range(sent, sent := sent + chance.randint(20, 120)):
+                tickets = [await pool[name].submit(f"{name} {number}") for name in NODES]
+                answers += [asyncio.ensure_future(ticket.answer()) for ticket in tickets]
+            victim = chance.choice([*hosts.values()])
+            os.kill(int(victim.name.rpartition(":")[2]), signal.SIGKILL)
+            dead = victim.id
+        await asyncio.gather(*answers)
+        await asyncio.to_thread(understage, "drain", file, "--all", "--wait")
+
+    assert done_in(log) == {str(number): len(NODES) for number in range(sent)}
+    lines = lines_of(log)
+    for node in NODES:
+        firsts = [*dict.fromkeys(int(number) for _, name, number in lines if name == node)]
+        assert firsts == sorted(firsts)
+    assert len(lines) - len(answers) <= DEATHS * len(NODES)
 
 
 async def test_a_host_that_cannot_open_its_pool_says_why(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +20,9 @@ from protocols.errors import ManifestError
 from protocols.journal import JournalError
 from tests.storage.postgres_server import REQUIRED
 
-HERE = Path(__file__).parent
+SUITE = Path(__file__).parent / "ray_suite.py"
 ALONE = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c")
-PATIENCE = 300.0
+PATIENCE = 900.0
 RAY = {"engine": "ray", "url": "postgresql://u:hidden@h/d"}
 has_ray = importlib.util.find_spec("ray") is not None
 
@@ -34,18 +35,30 @@ def may_be_alone() -> bool:
         return False
 
 
-@pytest.mark.skipif(not has_ray and os.environ.get(REQUIRED) != "1", reason="Ray is not installed")
-@pytest.mark.skipif(not may_be_alone(), reason="no right to make a network namespace")
-def test_the_engine_ray_in_a_network_of_its_own() -> None:
+def run_suite(*options: str) -> None:
+    """Run the tests of `ray_suite.py` in a network of their own, or skip."""
+    if not has_ray and os.environ.get(REQUIRED) != "1":
+        pytest.skip("Ray is not installed")
+    if not may_be_alone():
+        pytest.skip("no right to make a network namespace")
     with TemporaryDirectory(prefix="ray") as folder:  # short: a socket's path has at most 107 characters
-        command = f"ip link set lo up; {sys.executable} -m pytest -q -x -W default {HERE / 'ray_suite.py'}; exit $?"
+        tests = shlex.join([sys.executable, "-m", "pytest", "-q", "-x", "-W", "default", *options, f"{SUITE}"])
         settings = {"RAY_TMPDIR": folder, "HOME": folder, "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
         done = subprocess.run(
-            [*ALONE, command], check=False, capture_output=True, text=True, timeout=PATIENCE,
-            cwd=HERE.parent.parent, env={**os.environ, **settings},
+            [*ALONE, f"ip link set lo up; {tests}; exit $?"], check=False, capture_output=True, text=True,
+            timeout=PATIENCE, cwd=SUITE.parent.parent.parent, env={**os.environ, **settings},
         )  # fmt: skip
 
     assert done.returncode == 0, f"{done.stdout[-6_000:]}\n{done.stderr[-3_000:]}"
+
+
+def test_the_engine_ray_in_a_network_of_its_own() -> None:
+    run_suite()
+
+
+@pytest.mark.soak
+def test_many_deaths_of_the_hosts_of_ray() -> None:
+    run_suite("-m", "soak")
 
 
 @pytest.mark.skipif(not has_ray, reason="Ray is not installed")
