@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +182,7 @@ async def test_many_killed_hosts_lose_nothing_and_keep_the_order(file: Path, log
     chance, sent, dead, answers = random.Random(1), 0, "", list[asyncio.Task[Any]]()
     async with AgentPool[Any](file) as pool:
         for _ in range(DEATHS):
-            hosts = await until(lambda dead=dead: full(pool, dead))
+            hosts = await until(partial(full, pool, dead))
             for number in range(sent, sent := sent + chance.randint(20, 120)):
                 tickets = [await pool[name].submit(f"{name} {number}") for name in NODES]
                 answers += [asyncio.ensure_future(ticket.answer()) for ticket in tickets]
