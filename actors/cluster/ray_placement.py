@@ -72,8 +72,9 @@ def said_by(error: BaseException) -> str:
 def leave_ray() -> None:
     """Use Ray no more. The last pool of the process disconnects, unless the program itself is connected."""
     with _turn:
-        if len(_users) == 1 and _users[0]:
-            _disconnect(ray_module())
+        ray = ray_module()
+        if len(_users) == 1 and _users[0] and ray.is_initialized():
+            _disconnect(ray)
         _users.pop()
 
 
