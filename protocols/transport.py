@@ -1,4 +1,4 @@
-"""What the hosts of a cluster say to each other without the database: live runs, streams and ends.
+"""What the hosts of a cluster say to each other without the database: live runs and streams.
 
 A `Transport` carries bytes and may lose, double or reorder them. The lane of `actors.cluster` makes of it frames that
 arrive in order and once, for as long as both processes live; see `docs/cluster.md`.
@@ -74,23 +74,7 @@ class Context(Struct, frozen=True, tag="context", array_like=True):
     session: str | None
 
 
-class Watch(Struct, frozen=True, tag="watch", array_like=True):
-    """Say when the actor of a node ends."""
-
-    id: bytes
-    to: str
-
-
-class Ended(Struct, frozen=True, tag="ended", array_like=True):
-    """The actor of a watched node is gone."""
-
-    id: bytes
-    reason: str
-    incarnation: int
-    cause: bytes = b""
-
-
-Frame = Run | Cancel | Answer | Failure | Item | Credit | Context | Watch | Ended
+Frame = Run | Cancel | Answer | Failure | Item | Credit | Context
 
 
 class Transport(Protocol):
