@@ -158,19 +158,27 @@ async def test_a_lane_carries_frames_in_order_and_once(carriers: Carriers) -> No
 # ---------------------------------------------------------------------------------------------- PostgreSQL
 
 
+async def look_on(cluster: PostgresCluster) -> None:
+    """Look again and again, as hosts do: a connection may be cut just after a look."""
+    while True:
+        for host in cluster.hosts:
+            await host.look()
+
+
 async def test_a_lane_carries_on_when_all_connections_are_ended(postgres: PostgresServer) -> None:
     cluster = PostgresCluster(postgres)
     one, two = await speakers(Stored(cluster), 2)
+    looking = asyncio.ensure_future(look_on(cluster))
     for number in range(40):
         one.lane.send(two.host, Credit(b"", number))
         two.lane.send(one.host, Credit(b"", number))
         if number % 10 == 5:
             await one.wait(number - 5)
             await postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {HOSTS}")
-            for host in cluster.hosts:
-                await host.look()
     await one.wait(40)
     await two.wait(40)
+    looking.cancel()
+    await asyncio.wait([looking])
     assert one.taken == {two.host: [*range(40)]}
     assert two.taken == {one.host: [*range(40)]}
     for speaker in (one, two):
