@@ -272,7 +272,7 @@ class JournalTables:
 
     def dead(self, *, mailbox: str | None = None, after: int = 0, limit: int = 100) -> list[DeadEntry]:
         """Return dead letters in order."""
-        where = "(?1 IS NULL OR mailbox = ?1 OR substr(mailbox, 1, length(?1) + 1) = ?1 || '@') AND seq > ?2"
+        where = "(mailbox = ?1 OR ?1 IS NULL OR substr(mailbox, 1, length(?1) + 1) = ?1 || '@') AND seq > ?2"
         return self._dead(f"{where} ORDER BY seq LIMIT ?3", mailbox, after, limit)
 
     def version(self) -> int:
