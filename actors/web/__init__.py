@@ -7,6 +7,7 @@ from actors.web.extra import WebExtraError
 
 try:
     from actors.http import BodyLimit, CancelOnDisconnect, serve
+    from actors.web.errors import error_handlers
     from actors.web.health import health_routes
     from actors.web.life import lifespan
     from actors.web.metrics import metrics_routes
@@ -16,6 +17,6 @@ except ModuleNotFoundError as error:
     raise
 
 __all__ = [
-    "BodyLimit", "CancelOnDisconnect", "TraceContext", "WebExtraError", "health_routes", "lifespan", "metrics_routes",
-    "serve",
+    "BodyLimit", "CancelOnDisconnect", "TraceContext", "WebExtraError", "error_handlers", "health_routes", "lifespan",
+    "metrics_routes", "serve",
 ]  # fmt: skip
