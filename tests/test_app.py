@@ -6,10 +6,11 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from actors import AgentPool
 from actors.app import check_models, open_app, readable, with_model
 from actors.config.load import parse_manifest
 from actors.prompts.content import load_user_content
@@ -144,3 +145,9 @@ def test_log_lines_that_no_event_tells_go_to_standard_error_and_all_for_debuggin
     lines = done.stderr.splitlines()
     assert len(lines) == len(shown)
     assert all(word in line for word, line in zip(shown, lines, strict=True)), done.stderr
+
+
+def test_a_pool_says_that_it_is_entered_asynchronously() -> None:
+    pool: Any = AgentPool()
+    with pytest.raises(TypeError, match=r"pool '.*' lives on an event loop: use `async with`"), pool:
+        pytest.fail("it was entered")

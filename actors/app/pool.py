@@ -35,6 +35,13 @@ class AgentPool(bare.AgentPool[Deps]):
 
     default_services = (TracingService, HistoryService, JournalService, RayService, TriggerService)
 
+    if not TYPE_CHECKING:  # type checkers refuse `with` themselves
+
+        def __enter__(self) -> None:
+            raise TypeError(f"pool {self.name!r} lives on an event loop: use `async with` in place of `with`")
+
+        def __exit__(self, *_exc: object) -> None: ...
+
     @property
     def cluster(self) -> "Host":
         """This process among those of its cluster: `hosts()` lists them, `drain()` empties one.

@@ -21,7 +21,7 @@ from actors.cli.command.cluster import drain, hosts
 from actors.cli.command.dead import dead
 from actors.cli.command.history import history
 from actors.cli.command.journal import journal
-from actors.cli.command.manifest import graph, list_nodes, schema, validate
+from actors.cli.command.manifest import graph, init, list_nodes, schema, validate
 from actors.cli.command.run import chat, job, run
 from actors.cli.command.top import top
 from actors.cli.command.watch import watch, with_port
@@ -53,6 +53,7 @@ app.command("run")(run)
 app.command("watch")(watch)
 app.command("chat")(chat)
 app.command("job")(job)
+app.command("init")(init)
 app.command("list")(list_nodes)
 app.command("validate")(validate)
 app.command("schema")(schema)

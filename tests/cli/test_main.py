@@ -16,7 +16,7 @@ from tests.cli.conftest import ROOT, Call
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = ("run", "chat", "job", "list", "validate", "schema", "graph", "top", "approvals", "approve", "deny")
+COMMANDS = ("init", "run", "chat", "job", "list", "validate", "schema", "graph", "top", "approvals", "approve", "deny")
 
 
 def test_help_names_every_command_and_the_exit_codes(cli: Call) -> None:
@@ -122,6 +122,23 @@ def test_graph_as_json_has_nodes_and_edges(cli: Call, tmp_path: Path) -> None:
         ("a", "out.txt", "file"),
     ]
     assert found["edges"][2]["conditions"] == ["exit"]
+
+
+def test_a_new_manifest_is_sound_runs_and_is_not_overwritten(cli: Call, tmp_path: Path) -> None:
+    file = tmp_path / "team.yml"
+    written = cli("init", file)
+    sound = cli("validate", file)
+    answer = cli("run", file, "briefing", "What must we do?", "--file", ROOT / "LICENSE")
+    before = file.read_text(encoding="utf-8")
+    again, nowhere = cli("init", file), cli("init", tmp_path / "missing" / "team.yml")
+
+    assert (written.code, sound.code, answer.code) == (ExitCode.OK, ExitCode.OK, ExitCode.OK)
+    assert f"understage run {file} briefing" in before
+    assert "duties" in answer.out
+    assert (again.code, nowhere.code) == (ExitCode.USAGE, ExitCode.USAGE)
+    assert "is there already, and stays as it is" in again.err
+    assert "cannot be written: No such file or directory" in nowhere.err
+    assert file.read_text(encoding="utf-8") == before
 
 
 def test_schema_is_a_json_schema(cli: Call) -> None:

@@ -1,16 +1,36 @@
-"""Commands that look at a manifest and run nothing: `understage list|validate|graph FILE`, `understage schema`."""
+"""Commands about a manifest, which run nothing: `understage init|list|validate|graph FILE`, `understage schema`."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from actors.cli.exit_code import ExitCode
+import typer
+
+from actors.cli.exit_code import ExitCode, fail
 from actors.cli.option import AsJson, ManifestFile, read_manifest
 from actors.cli.output import table, write
 
 if TYPE_CHECKING:
     from actors.config.manifest import Manifest
+
+STARTER: Final = Path(__file__).parent.parent / "starter.yml"
+"""The manifest that a newcomer begins with."""
+
+
+def init(
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write it.")] = Path("agents.yml"),
+) -> None:
+    """Write a manifest to begin with; it runs as it stands."""
+    text = STARTER.read_text(encoding="utf-8").replace("agents.yml", str(file))
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(text)
+    except FileExistsError:
+        fail(f"{str(file)!r} is there already, and stays as it is; name another file")
+    except OSError as error:
+        fail(f"{str(file)!r} cannot be written: {error.strerror}")
+    write(f"{file}: written; try: understage run {file} briefing 'What must we do?' --file FILE")
 
 
 def list_nodes(file: ManifestFile, *, as_json: AsJson = False) -> None:
