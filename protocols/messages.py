@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from protocols.content_text import value_text
 from protocols.cost import TokenCost, TokenUsage
+from protocols.errors import limited_text
 from protocols.ids import new_id
 from protocols.json_value import JsonValue
 from protocols.tool_call import ToolCallInfo
@@ -76,6 +77,11 @@ class ChatMessage(JsonValue, Generic[T_co], frozen=True):
     """The provider's own identifier of the response."""
     finish_reason: str | None = None
     """Why the model stopped: stop, length, content_filter, tool_call or error."""
+
+    def __repr__(self) -> str:
+        """Return what it says and who says it, cut; `format` and `to_json` show the rest."""
+        who = "" if self.name is None else f", name={self.name!r}"
+        return f"ChatMessage({limited_text(repr, self.content, 80)}, {self.role!r}{who})"
 
     @staticmethod
     def user_prompt(message: U, conversation_id: str | None = None) -> "ChatMessage[U]":

@@ -270,3 +270,10 @@ def test_every_builtin_style_contains_the_text(style: MessageStyle, text: str) -
 def test_message_survives_json() -> None:
     message = answer()
     assert msgspec.json.decode(msgspec.json.encode(message), type=ChatMessage[str]) == message
+
+
+def test_the_repr_of_a_message_is_short() -> None:
+    answer = ChatMessage("x" * 1_000, "assistant", name="clerk", metadata={"secret": "s"})
+
+    assert repr(answer) == f"ChatMessage('{'x' * 78}…, 'assistant', name='clerk')"
+    assert repr(ChatMessage("hi", "user")) == "ChatMessage('hi', 'user')"
