@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
+from weakref import finalize, ref
 
 from actors.storage.cluster_journal import ClusterJournal
 from actors.storage.cluster_tables import ClusterTables
@@ -35,13 +36,11 @@ class MemoryDatabase:
         self.hosts: dict[str, MemoryClusterStore] = {}
         """Those that are open, by id."""
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self.connection.create_function("wall", 0, now)
+        finalize(self, self.connection.close)  # in a circle of garbage SQLite would find it open, and complain
+        me: Any = ref(self)
+        self.connection.create_function("wall", 0, lambda: me().now())
         migrate(self.connection)
         self.connection.executescript(CLUSTER)
-
-    def __del__(self) -> None:
-        """Release the memory, which SQLite would complain about otherwise."""
-        self.connection.close()
 
 
 class MemoryTransport:
