@@ -43,7 +43,7 @@ def answered(error: Exception) -> Any:
     async def endpoint(_request: Request) -> Response:
         raise error
 
-    app = Starlette(routes=[Route("/ask", endpoint)], exception_handlers=error_handlers())  # type: ignore[arg-type]
+    app = Starlette(routes=[Route("/ask", endpoint)], exception_handlers=error_handlers())
     return TestClient(app, raise_server_exceptions=False).get("/ask")
 
 
