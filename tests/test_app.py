@@ -148,6 +148,6 @@ def test_log_lines_that_no_event_tells_go_to_standard_error_and_all_for_debuggin
 
 
 def test_a_pool_says_that_it_is_entered_asynchronously() -> None:
-    pool: Any = AgentPool()
+    pool: Any = AgentPool[None]()
     with pytest.raises(TypeError, match=r"pool '.*' lives on an event loop: use `async with`"), pool:
         pytest.fail("it was entered")
