@@ -20,8 +20,6 @@ from tests.docs.test_snippets import DOCS
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("no_leaked_actors")
-
 PAGE = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
 
 
