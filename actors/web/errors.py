@@ -13,12 +13,14 @@ from protocols.errors import (
     AlreadyRunningError,
     ApprovalError,
     HostLostError,
+    MemberError,
     NodeNotFoundError,
     NodeStoppedError,
     NotRunningError,
     PromptError,
     RunCancelledError,
     RunTimeoutError,
+    ToolServerError,
     error_text,
 )
 from protocols.journal import JournalError
@@ -31,6 +33,7 @@ from protocols.model_errors import (
     RateLimitedError,
     UpstreamTimeoutError,
 )
+from protocols.stores import StorageError
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -48,12 +51,18 @@ STATUSES: Final[dict[type[Exception], int]] = {
     NodeStoppedError: 503,
     RunCancelledError: 503,
     HostLostError: 503,
+    ToolServerError: 503,
     JournalError: 503,
+    StorageError: 503,
     ModelCallError: 503,
     RunTimeoutError: 504,
     UpstreamTimeoutError: 504,
+    MemberError: 500,
 }
-"""The status of each error, and of those below it in the tree. Any other error is a fault of the service: 500."""
+"""The status of each error, and of those below it in the tree. Any other error is a fault of the service: 500.
+
+A failed team has the highest status of the errors of its members.
+"""
 
 _RETRY_AFTER: Final = 1.0
 """Seconds after which a client may ask again, when nothing better is known."""
@@ -69,17 +78,23 @@ def error_handlers() -> dict[type[Exception], Handler]:
 
     Example:
         >>> sorted({*STATUSES.values()})
-        [404, 409, 422, 429, 503, 504]
+        [404, 409, 422, 429, 500, 503, 504]
     """
     return dict.fromkeys(STATUSES, _answer)
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    status = _status(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.warning("%s %s: %s", request.method, request.url.path, error_text(error))
     body = {"title": type(error).__name__, "status": status, "node": getattr(error, "node", None)}
     return JSONResponse(body, status, _headers(error, status), "application/problem+json")
+
+
+def _status(error: BaseException) -> int:
+    if isinstance(error, MemberError) and error.errors:
+        return max(map(_status, error.errors.values()))
+    return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
 
 
 def _headers(error: Exception, status: int) -> dict[str, str]:

@@ -15,6 +15,7 @@ from protocols.errors import (
     AlreadyRunningError,
     EmptyPromptError,
     HostLostError,
+    MemberError,
     NodeNotFoundError,
     NodeStoppedError,
     RunError,
@@ -62,6 +63,8 @@ def answered(error: Exception) -> Any:
         (CircuitOpenError(CANARY, node="clerk"), 503, "1"),
         (RunTimeoutError(CANARY, node="clerk"), 504, None),
         (UpstreamTimeoutError(CANARY, node="clerk"), 504, None),
+        (MemberError.of("team", {"a": EmptyPromptError(CANARY), "b": RunTimeoutError(CANARY)}), 504, None),
+        (MemberError.of("team", {"a": ValueError(CANARY)}), 500, None),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
