@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from actors.config.yaml.problem import InvalidManifestError
 from protocols.errors import ConfigError, ModelError, NodeNotFoundError, PromptError
+from protocols.model_errors import ModelCallError
 
 
 class ExitCode(IntEnum):
@@ -50,7 +51,8 @@ def code_of(error: BaseException) -> ExitCode:
         return error.code
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    return ExitCode.USAGE if isinstance(error, _USAGE_ERRORS) else ExitCode.FAILED
+    is_usage = isinstance(error, _USAGE_ERRORS) and not isinstance(error, ModelCallError)  # that was no wrong call
+    return ExitCode.USAGE if is_usage else ExitCode.FAILED
 
 
 def text_of(error: BaseException) -> str:

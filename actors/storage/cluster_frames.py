@@ -4,6 +4,7 @@ A packet that is longer than a notification is cut: its pieces are told in one t
 """
 
 import asyncio
+import logging
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections import deque
@@ -14,6 +15,7 @@ from typing import Final
 from sqlalchemy.util import greenlet_spawn
 
 from actors.storage.postgres_connection import PostgresConnection
+from protocols.errors import cause_text
 from protocols.transport import MOST_FRAME_BYTES
 
 CHANNEL: Final = "understage_"
@@ -30,6 +32,8 @@ LIMIT: Final = 10.0
 """Seconds after which the server is taken to be away; what waits for it is lost."""
 _NOTIFY: Final = "SELECT pg_notify(channel, piece) FROM unnest(?::text[], ?::text[]) AS new(channel, piece)"
 
+_log = logging.getLogger("understage.cluster")
+
 
 class PostgresTransport:
     """Carries packets by a connection of its own, which is made when it sends the first one.
@@ -43,7 +47,7 @@ class PostgresTransport:
         self.arrived: Callable[[str, bytes], object] = lambda _host, _packet: None
         self.connection = PostgresConnection(url)
         self._me = me
-        self._is_open = False
+        self._is_open = self._is_away = False
         self._numbers = count()
         self._waiting: deque[tuple[str, bytes]] = deque(maxlen=MOST_WAITING)
         self._sending: asyncio.Task[None] | None = None
@@ -103,7 +107,11 @@ class PostgresTransport:
                     pieces += cut
                 async with asyncio.timeout(LIMIT):
                     await greenlet_spawn(self._notify, channels, pieces)
-        except Exception:  # what is lost is sent again by the lane
+                self._is_away = False
+        except Exception as error:  # what is lost is sent again by the lane
+            if not self._is_away:
+                _log.warning("this host cannot talk to the others now: %s", cause_text(error))
+            self._is_away = True
             self.connection.drop()
             self._waiting.clear()
         finally:

@@ -13,6 +13,7 @@ from protocols.errors import (
     RunTimeoutError,
     UnknownModelError,
 )
+from protocols.model_errors import RateLimitedError, UpstreamConnectionError
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,8 @@ from protocols.errors import (
         (CommandError("x", ExitCode.FAILED), 1),
         (NodeStartError("x"), 1),
         (RunTimeoutError("x"), 1),
+        (RateLimitedError("x"), 1),
+        (UpstreamConnectionError("x"), 1),
         (ValueError("x"), 1),
         (KeyboardInterrupt(), 130),
     ],

@@ -65,10 +65,14 @@ def test_what_another_version_says_is_passed_over(transport: PostgresTransport, 
     assert heard == []
 
 
-async def test_what_is_sent_while_the_server_is_away_is_lost_without_an_error(transport: PostgresTransport) -> None:
+async def test_what_is_sent_while_the_server_is_away_is_lost_without_an_error_and_said_once(
+    transport: PostgresTransport, caplog: pytest.LogCaptureFixture
+) -> None:
     transport.open("schema")
     for _ in range(3):
         transport.send("b", b"hello")
         sending: Any = vars(transport)["_sending"]
         await sending
     await transport.close()
+    assert [message for message in caplog.messages if "cannot talk to the others now: " in message] == caplog.messages
+    assert len(caplog.messages) == 1
