@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable
+from weakref import finalize
 
 from actors.storage.journal_sql import SqlJournal
 from actors.storage.journal_tables import JournalTables, migrate
@@ -14,11 +15,8 @@ class MemoryJournal(SqlJournal):
     def __init__(self, location: str = "memory", *, now: Callable[[], float] = time.time) -> None:
         super().__init__(location, now)
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        finalize(self, self._connection.close)  # in a circle of garbage SQLite would find it open, and complain
         migrate(self._connection)
-
-    def __del__(self) -> None:
-        """Release the memory, which SQLite would complain about otherwise."""
-        self._connection.close()
 
     async def open(self) -> None:
         """Allow access."""

@@ -76,8 +76,8 @@ async def test_a_connection_without_a_sign_of_life_is_given_up(tabs: Watched, fe
             new Feed("./api/stream", tell, { silence: 50, retry: 10 });
         }"""
     )
-    await page.wait_for_function("() => window.states.filter((state) => state === 'lost').length > 1")
-    assert (await page.evaluate("window.states"))[:4] == ["snapshot", "live", "lost", "snapshot"]
+    # A browser that is kept waiting may find the first connection silent too: it is the order that counts.
+    await page.wait_for_function("() => window.states.join(' ').includes('snapshot live lost snapshot')")
 
 
 @pytest.mark.parametrize("missing", ["nothing", "SharedWorker"])

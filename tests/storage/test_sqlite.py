@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from actors.storage import HistoryWriter, open_store, sqlite
+from actors.storage.cluster_memory import MemoryDatabase
+from actors.storage.journal_memory import MemoryJournal
 from actors.storage.location import DEFAULT_TIMEOUT
 from protocols.history import HistoryQuery, Retention
 from protocols.stores import (
@@ -306,6 +308,18 @@ async def test_cancellation_at_any_point_leaks_nothing_and_keeps_batches_whole(p
             await asyncio.gather(*tasks, return_exceptions=True)
             assert await store.count() % 10 == 0
     gc.collect()  # a connection that was left behind warns now, and warnings are errors
+
+
+@pytest.mark.parametrize("kind", [MemoryJournal, MemoryDatabase])
+def test_a_database_in_memory_closes_itself_also_as_part_of_a_circle(
+    kind: type[MemoryJournal | MemoryDatabase],
+) -> None:
+    circle: list[object] = [kind()]
+    connection = next(value for value in vars(circle[0]).values() if isinstance(value, sqlite3.Connection))
+    circle.append(circle)
+    gc.collect()  # puts what is found last, here the owner, behind the connection
+    del circle, connection
+    gc.collect()  # SQLite of Python 3.13 warns of an open connection
 
 
 async def test_prune_gives_space_back(path: Path) -> None:
