@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
+from weakref import WeakSet
 
 import pykka
 
@@ -170,9 +171,16 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         return envelope.abandoned is not None or (envelope.turn is not None and envelope.turn.cancelled)
 
     def take_reply(self) -> AsyncioFuture[Any] | None:
-        """Return the future of the current ask, to answer it later or to `ActorRef.forward` it; None without one."""
-        envelope = _in_hand(self._actor_cell, "take_reply")
+        """Return the future of the current ask, to answer it later or to `ActorRef.forward` it; None without one.
+
+        An actor that ends, or crashes, before it has done either fails the ask with `ActorStoppingError`.
+        """
+        cell = self._actor_cell
+        envelope = _in_hand(cell, "take_reply")
         reply, envelope.reply = envelope.reply, None
+        if reply is not None:
+            cell.owed = cell.owed or WeakSet()
+            cell.owed.add(reply)
         if envelope.inner:
             envelope.cell.system.deadlines.part(envelope)
         return cast("AsyncioFuture[Any] | None", reply)

@@ -94,7 +94,6 @@ def _stop() -> None:
         return
     alive = [cell.name for cell in tuple(system.cells)]  # not through the loop, which an actor may block
     stuck = stop_background(_EXIT_LIMIT - system.config.grace)
-    if alive:
-        logging.getLogger("understage").warning("actors were still alive at exit: %s", ", ".join(alive[:20]))
-    if stuck:
-        logging.getLogger("understage").warning("actors that did not end at exit: %s", ", ".join(stuck[:20]))
+    for what, names in (("were still alive at exit", alive), ("that did not end at exit", stuck)):
+        if names:
+            logging.getLogger("understage").warning("actors %s: %s", what, ", ".join(names[:20]))

@@ -1,7 +1,4 @@
-"""Who is told when an actor ends: its parent, watchers and links, which may live in different systems of one loop.
-
-A parent decides about its children before its messages, and while its handler waits.
-"""
+"""Who is told when an actor ends: its parent, watchers and links, which may live in different systems of one loop."""
 
 from collections.abc import Callable
 from functools import partial
@@ -33,11 +30,8 @@ def watch(watcher: Cell, target: Cell) -> None:
 
 def _check_loops(cell: Cell, target: Cell, what: str) -> None:
     if cell.loop is not target.loop:
-        text = (
-            f"{what}: actor {target.name} lives on another event loop than {cell.name}; "
-            "watch it from an actor on its own loop, and have that one tell"
-        )
-        raise WrongLoopError(text)
+        where = f"{what}: actor {target.name} lives on another event loop than {cell.name}"
+        raise WrongLoopError(f"{where}; watch it from an actor on its own loop, and have that one tell")
 
 
 def unwatch(watcher: Cell, target: Cell) -> None:

@@ -27,9 +27,8 @@ def _write(level: int, event: str, fields: dict[str, Any]) -> None:
 
 def _plain(event: str, fields: dict[str, Any]) -> str:
     """Return a line with its fields, for formats that show the message only."""
-    shown = ", ".join(
-        f"{name} {value}" for name, value in fields.items() if name != "system" and value not in ("", None)
-    )
+    told = (f"{name} {value}" for name, value in fields.items() if name != "system" and value not in ("", None))
+    shown = ", ".join(told)
     return printable(f"{event}: {shown}" if shown else event)
 
 

@@ -13,7 +13,6 @@ from actors.runtime.errors import ActorCrashedError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import accept
 from actors.runtime.options import check_timeout
-from actors.runtime.outcome import ended_error
 from protocols.errors import type_name
 
 T = TypeVar("T")
@@ -89,27 +88,19 @@ class PendingTimer(_Pending):
 
 
 class PendingReply:
-    """An answer that another future brings; the asker gets an error if the actor ends before."""
+    """An answer that another future brings to a reply that the actor has taken over."""
 
-    __slots__ = ("_reply", "cell", "waiting")
+    __slots__ = ("cell", "waiting")
 
     thread_wait = None
 
     def __init__(self, cell: Cell, result: AsyncioFuture[Any], reply: AsyncioFuture[Any]) -> None:
         self.cell = cell
         self.waiting = result
-        self._reply = reply
-        _keep(cell, self)
-        result.add_done_callback(lambda _: _drop(cell, self))
         result.add_done_callback(reply.end_as)
         if (envelope := getattr(reply, "envelope", None)) is not None:
             envelope.turn = self  # it stands where the handler stood in the chain of those who wait
             judge_watched(reply)
-
-    def cancel(self) -> None:
-        """Fail the ask, because its actor ended."""
-        _drop(self.cell, self)
-        self._reply.fail(ended_error(self.cell, "ended before it had an answer"))
 
 
 class PendingStep(_Pending):

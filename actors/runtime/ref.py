@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import copy_context
-from typing import Any, Final, Generic, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, cast, overload
 
 import pykka
 
@@ -316,7 +316,8 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         No message is accepted after this call. Asking again waits for the same end.
 
         Args:
-            block: as in `ask`.
+            block: None waits the way its caller can: awaited on any event loop, blocking in a thread without one. False
+                never waits.
             timeout: seconds until the running handler is cancelled and the rest of the mailbox dropped; None takes the
                 system's. A handler that ignores its cancellation is cut loose after the grace period: this always ends.
             mode: ``drain`` handles what was accepted before; ``now`` lets the running handler finish and turns the rest
@@ -375,6 +376,12 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         On the loop, setting an attribute does not wait; the order of messages makes a later read see it.
         """
         return Proxy(actor_ref=self)
+
+    if not TYPE_CHECKING:  # type checkers refuse what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            text = f"'ActorRef' object has no attribute {name!r}; what the actor has is reached by ref.proxy().{name}"
+            raise AttributeError(text, name=name, obj=self)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ActorRef) and other._cell is self._cell  # pyright: ignore[reportUnknownMemberType]

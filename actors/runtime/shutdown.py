@@ -111,8 +111,7 @@ class Shutdown:
             phase = self._phases[name]
             errors = await self._run_phase(phase, overdue)
             failed.update(errors)
-            late = any(item.startswith(f"{name}/") for item in overdue)
-            if phase.aborts and (errors or late):
+            if phase.aborts and (errors or any(item.startswith(f"{name}/") for item in overdue)):
                 return ShutdownReport(failed, tuple(overdue), name)
         return ShutdownReport(failed, tuple(overdue))
 

@@ -122,6 +122,7 @@ class ActorSystem(Registry):
         Raises:
             AlreadyStartedError: the name is taken.
             RuntimeClosedError: the system is closing or closed.
+            WrongLoopError: another event loop runs here than that of the system.
             Exception: an error of the constructor.
         """
         if name is not None:
@@ -129,11 +130,8 @@ class ActorSystem(Registry):
         if running_loop() is self.loop:
             return cast("ActorRef[A]", self.start_cell(actor_class, args, kwargs, options).ref)
         self.check_open()
-
-        def start_ready() -> Any:
-            return self.start_cell(actor_class, args, kwargs, options).ref.ready()
-
-        return cast("ActorRef[A]", self.bridge.call(start_ready))
+        started = self.bridge.call(lambda: self.start_cell(actor_class, args, kwargs, options).ref.ready())
+        return cast("ActorRef[A]", started)
 
     def start_cell(
         self, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, options: StartOptions

@@ -6,11 +6,12 @@ from typing import Any, TypeVar
 
 from actors.runtime.cell import Cell, ChildEnded
 from actors.runtime.cycle import WaitingFuture
+from actors.runtime.envelope import QUEUED
 from actors.runtime.errors import ActorCrashedError, ActorStartError, IgnoreStart, StartTimeoutError, without_frames
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.intake import admit_senders
 from actors.runtime.log import error_line
-from actors.runtime.outcome import answer_error, drop_abandoned, lose
+from actors.runtime.outcome import answer_error, drop_abandoned, ended_error, lose
 from actors.runtime.phase import Phase
 from actors.runtime.turn import disarm
 from protocols.control import DeadLetterReason, ExitReason, Terminated
@@ -174,6 +175,11 @@ def _drop_life(cell: Cell) -> None:
     belongings, cell.belongings = cell.belongings, None
     for handle in tuple(belongings or ()):
         handle.cancel()
+    owed, cell.owed = cell.owed, None
+    for reply in owed or ():
+        at = reply.envelope  # another one than that of the ask, once it has been forwarded
+        if at is not None and at.cell is cell and at.state != QUEUED:
+            reply.fail(ended_error(cell, "ended before it answered"))
     cell.actor = cell.supervision = None
     stash, cell.stash = cell.stash, None
     _unharmed(cell, partial(cell.mailbox.put_back, stash or []))

@@ -76,12 +76,7 @@ class ThreadBridge:
     def ask(self, cell: Cell, ask: Callable[[], AsyncioFuture[Any]], block: bool | None, timeout: float | None) -> Any:
         """Do what `ActorRef.ask` does, from a thread; `ask` does it on the loop."""
         self._system.check_open()
-        if running_loop() is not None:
-            text = (
-                f"actor {cell.name} lives on another event loop than the one that runs here; "
-                "ask from a thread: `await asyncio.to_thread(ref.ask, message)`"
-            )
-            raise WrongLoopError(text)
+        _check_thread(f"actor {cell.name}", "ref.ask, message")
         check_timeout(timeout)
         if block is False:
             return self.future(ask, is_sent=True)
@@ -89,17 +84,16 @@ class ThreadBridge:
         return self.call(ask, None if timeout is None else timeout + self._system.config.grace, is_sent=True)
 
     def end(self, block: bool | None, begin: Callable[[], AsyncioFuture[bool]]) -> Any:
-        """Stop or kill from a thread; `begin` does it on the loop."""
+        """Stop or kill from a thread, or from another loop without blocking it; `begin` does it on the loop."""
+        blocks = running_loop() is None if block is None else block
         try:
-            return self.future(begin) if block is False else self.call(begin)
+            return self.call(begin) if blocks else self.future(begin)
         except RuntimeClosedError:
             if self._system.is_forked:
                 raise
-            if block is not False:
-                return False
-            stopped: AsyncioFuture[bool] = LoopFuture(loop=self._system.loop)
+            stopped: AsyncioFuture[bool] = AsyncioFuture(loop=self._system.loop)
             stopped.set_result(False)
-            return stopped
+            return False if blocks else stopped
 
     def future(self, function: Callable[[], Any], *, is_sent: bool = False) -> AsyncioFuture[Any]:
         """Run a function on the loop, and return the future of its result at once.
@@ -107,7 +101,7 @@ class ThreadBridge:
         Nothing is begun for a future that was cancelled before, unless it was sent: then it is a dead letter.
         """
         self._system.check_open()
-        outcome: AsyncioFuture[Any] = LoopFuture(loop=self._system.loop)
+        outcome: AsyncioFuture[Any] = AsyncioFuture(loop=self._system.loop)  # any loop may wait for it
         self._post(partial(copy_context().run, partial(_settle, outcome, function, False, is_sent)))
         return outcome
 
@@ -117,8 +111,9 @@ class ThreadBridge:
         Raises:
             AskTimeoutError: `within` seconds have passed. A thread that gives up cancels what it waits for.
         """
-        if running_loop() is not None:
+        if running_loop() is self._system.loop:
             raise BlockingCallError("a blocking call would block the event loop that runs in this thread; use `await`")
+        _check_thread(f"system {self._system.name}", "system.start, Actor")
         self._system.check_open()
         outcome: AsyncioFuture[Any] = LoopFuture(loop=self._system.loop)
         done = threading.Event()
@@ -213,6 +208,13 @@ class ThreadBridge:
             with suppress(RuntimeError):  # from the loop, if it is closed: it can tell nobody
                 self._pass(self._waiting.popleft())
         self._room.set()
+
+
+def _check_thread(what: str, call: str) -> None:
+    """Raise WrongLoopError if an event loop runs here, which a blocking call would stop."""
+    if running_loop() is not None:
+        where = f"{what} lives on another event loop than the one that runs here"
+        raise WrongLoopError(f"{where}; use it there, or from a thread: `await asyncio.to_thread({call})`")
 
 
 def on_own_loop(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:

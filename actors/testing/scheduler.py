@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from actors.runtime.cell import Cell
+from actors.runtime.clock import running_loop
 from actors.runtime.dispatcher import Dispatcher
+from actors.runtime.errors import WrongLoopError
 from actors.runtime.options import SystemConfig
 from actors.runtime.system import ActorSystem
 from actors.testing.clock import ManualClock
@@ -78,7 +80,10 @@ def explore(scenario: Scenario, seeds: Iterable[int] = range(100), *, config: Sy
     Raises:
         BaseException: what the scenario raised, with a note that names the seed and the last steps.
         TimeoutError: the scenario hung.
+        WrongLoopError: called where an event loop runs, such as in an async test.
     """
+    if running_loop() is not None:
+        raise WrongLoopError("explore makes an event loop for each seed: call it in a plain `def test`, not in an async one")
     tried = 0
     for seed in seeds:
         with asyncio.Runner() as runner:

@@ -90,3 +90,17 @@ async def test_an_actor_may_use_every_name_that_is_not_documented(actor_system: 
     assert [await child.ask("again"), await child.proxy().max_concurrency] == ["again", 1]
     assert child.incarnation == 2
     assert await top.stop() is True
+
+
+async def test_what_a_ref_does_not_have_is_found_by_its_proxy(actor_system: ActorSystem) -> None:
+    class Greeter(AsyncioActor):
+        def hello(self) -> str:
+            return "hello"
+
+    ref: Any = actor_system.start(Greeter)
+
+    with pytest.raises(AttributeError, match=r"'hello'.*ref\.proxy\(\)\.hello") as caught:
+        ref.hello()
+    assert (caught.value.name, caught.value.obj) == ("hello", ref)
+    assert not hasattr(ref, "nothing")
+    assert await ref.proxy().hello() == "hello"

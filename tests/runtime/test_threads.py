@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pykka
 import pytest
@@ -273,6 +273,36 @@ def test_an_ask_from_another_loop_is_refused_with_what_to_do_instead(background:
 
     asyncio.run(main())
     assert ref.ask("barrier") == "barrier"
+
+
+def test_on_another_loop_a_start_is_refused_with_what_to_do_instead_and_a_stop_is_awaited(background: None) -> None:
+    ref, other = Echo.start(), Echo.start()
+
+    async def main() -> None:
+        with pytest.raises(WrongLoopError, match=r"system background lives on another.*to_thread\(system\.start"):
+            cast("ActorSystem", ref.system).start(Echo)
+        with pytest.raises(WrongLoopError):
+            ref.stop(block=True)
+        assert await ref.stop() is True
+        assert await ref.stop() is False
+        assert await other.kill() is True
+
+    asyncio.run(main())
+    assert not ref.is_alive()
+    assert not other.is_alive()
+
+
+async def test_a_stop_on_the_loop_blocks_nothing_and_can_be_awaited(actor_system: ActorSystem) -> None:
+    log, gate = [], asyncio.Event()
+    ref = actor_system.start(BlockedActor, (log, gate))
+    ref.tell("go")
+    await settle()
+    stopping = ref.stop()
+    assert (ref.is_alive(), stopping.done()) == (False, False)
+    gate.set()
+
+    assert await stopping is True
+    assert log == [("begin", "go"), ("end", "go"), "on_stop"]
 
 
 def test_without_a_loop_actors_live_on_the_background_loop(background: None) -> None:

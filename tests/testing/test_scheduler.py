@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from actors.runtime.actor import AsyncioActor
+from actors.runtime.errors import WrongLoopError
 from actors.runtime.system import ActorSystem
 from actors.testing import ManualClock, TestProbe, explore, settle
 
@@ -78,3 +79,11 @@ def test_a_failure_is_told_although_a_handler_ignores_its_cancellation() -> None
 
     with pytest.raises(LookupError, match="found"):
         explore(scenario, [1])
+
+
+async def test_in_an_async_test_it_says_where_to_call_it() -> None:
+    async def scenario(_system: ActorSystem, _clock: ManualClock) -> None:
+        raise AssertionError("it began")
+
+    with pytest.raises(WrongLoopError, match="call it in a plain `def test`"):
+        explore(scenario)
