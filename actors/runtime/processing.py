@@ -217,18 +217,22 @@ def _settle(cell: Cell, turn: Turn) -> None:
         if turn.error is not None:
             fail(cell, envelope, turn.error, turn)
         else:
-            cell.handled += 1
-            envelope.state = SETTLED
-            if envelope.reply is not None and envelope.reply.done():
-                late_reply(envelope)
-            elif envelope.reply is not None:
-                envelope.reply.answer(turn.value)
+            _answer(cell, envelope, turn.value)
         if cell.mailbox.fifo is None:
             cell.mailbox.ack(envelope)
     else:
         envelope.state = SETTLED
         if turn.error is not None:
             broken(cell, turn.error)
+
+
+def _answer(cell: Cell, envelope: Envelope, result: Any) -> None:
+    cell.handled += 1
+    envelope.state = SETTLED
+    if envelope.reply is not None and envelope.reply.done():
+        late_reply(envelope)
+    elif envelope.reply is not None:
+        envelope.reply.answer(result)
 
 
 def run_control(cell: Cell, control: Control) -> bool | Turn:

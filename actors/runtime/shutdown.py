@@ -69,15 +69,14 @@ class Shutdown:
         Raises:
             ValueError: the name is taken, a phase is unknown, the time is not positive, or the order would be a cycle.
         """
+        who = f"shutdown phase {name!r}"
         if name in self._phases:
-            raise ValueError(f"shutdown phase {name!r} exists")
+            raise ValueError(f"{who} exists")
         unknown = [other for other in (*after, *before) if other not in self._phases]
         if unknown:
             known = ", ".join(self._phases) or "none"
-            raise ValueError(f"shutdown phase {name!r}: unknown phase {unknown[0]!r}; known are {known}")
-        check_values(
-            {"timeout": SECONDS}, {"timeout": timeout}, lambda _, text: ValueError(f"shutdown phase {name!r}: {text}")
-        )
+            raise ValueError(f"{who}: unknown phase {unknown[0]!r}; known are {known}")
+        check_values({"timeout": SECONDS}, {"timeout": timeout}, lambda _, text: ValueError(f"{who}: {text}"))
         earlier = {key: phase.after | {name} if key in before else phase.after for key, phase in self._phases.items()}
         _order({**earlier, name: set(after)})
         self._phases[name] = _Phase(name, timeout, aborts, set(after), {})

@@ -130,7 +130,7 @@ class ActorSystem(Registry):
         if running_loop() is self.loop:
             return cast("ActorRef[A]", self.start_cell(actor_class, args, kwargs, options).ref)
         self.check_open()
-        started = self.bridge.call(lambda: self.start_cell(actor_class, args, kwargs, options).ref.ready())
+        started = self.bridge.call(lambda: self.start_cell(actor_class, args, kwargs, options).ref.ready())  # noqa: PLW0108 - there
         return cast("ActorRef[A]", started)
 
     def start_cell(

@@ -213,8 +213,7 @@ class ThreadBridge:
 def _check_thread(what: str, call: str) -> None:
     """Raise WrongLoopError if an event loop runs here, which a blocking call would stop."""
     if running_loop() is not None:
-        where = f"{what} lives on another event loop than the one that runs here"
-        raise WrongLoopError(f"{where}; use it there, or from a thread: `await asyncio.to_thread({call})`")
+        raise WrongLoopError(f"{what} lives on another event loop than the one here; `await asyncio.to_thread({call})`")
 
 
 def on_own_loop(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:

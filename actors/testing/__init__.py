@@ -1,4 +1,4 @@
-"""Test kit, for users and for our own tests: probes, clocks, models, a network, seeded schedules, leaks, a bad provider.
+"""Test kit, for users and for our own tests: probes, clocks, models, networks, seeded schedules, leaks, a bad provider.
 
 The fixtures are an opt-in plugin: ``pytest_plugins = ["actors.testing.fixtures"]``. Nothing here waits for time. The
 replies of a provider on a bad day are functions of `faults`.

@@ -83,7 +83,9 @@ def explore(scenario: Scenario, seeds: Iterable[int] = range(100), *, config: Sy
         WrongLoopError: called where an event loop runs, such as in an async test.
     """
     if running_loop() is not None:
-        raise WrongLoopError("explore makes an event loop for each seed: call it in a plain `def test`, not in an async one")
+        raise WrongLoopError(
+            "explore makes an event loop for each seed: call it in a plain `def test`, not in an async one"
+        )
     tried = 0
     for seed in seeds:
         with asyncio.Runner() as runner:

@@ -107,6 +107,7 @@ async def test_the_asker_is_told_at_once_when_the_actor_that_took_its_reply_ends
     async with ActorSystem("test") as system:
         ref = system.start(Takes, (holds,))
         reply = ref.ask("take", timeout=None)
+        await settle()
         ENDS[end](ref)
 
         with pytest.raises(ActorStoppingError, match="ended before it answered"):
