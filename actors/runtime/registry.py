@@ -114,8 +114,8 @@ class ActorRegistry:
     @classmethod
     def broadcast(cls, message: Any, target_class: str | type[Any] | None = None) -> None:
         """Tell all actors a message, or those of a class or of the name of a class."""
-        is_name = isinstance(target_class, str)
-        for ref in cls.get_by_class_name(target_class) if is_name else cls.get_by_class(target_class or object):
+        look: Any = cls.get_by_class_name if isinstance(target_class, str) else cls.get_by_class
+        for ref in look(target_class or object):
             ref.tell(message)
 
     @classmethod

@@ -124,7 +124,8 @@ async def test_the_asker_is_told_at_once_when_the_actor_that_took_its_reply_rest
 
 
 async def test_a_reply_that_was_forwarded_outlives_the_actor_that_took_it(actor_system: ActorSystem) -> None:
-    log, gate = [], asyncio.Event()
+    log: list[Any] = []
+    gate = asyncio.Event()
     last = actor_system.start(BlockedActor, (log, gate))
 
     class HandsOn(AsyncioActor):

@@ -293,7 +293,8 @@ def test_on_another_loop_a_start_is_refused_with_what_to_do_instead_and_a_stop_i
 
 
 async def test_a_stop_on_the_loop_blocks_nothing_and_can_be_awaited(actor_system: ActorSystem) -> None:
-    log, gate = [], asyncio.Event()
+    log: list[Any] = []
+    gate = asyncio.Event()
     ref = actor_system.start(BlockedActor, (log, gate))
     ref.tell("go")
     await settle()
