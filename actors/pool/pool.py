@@ -15,6 +15,7 @@ from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
 from actors.nodes.team import Team
 from actors.nodes.team_run import TeamRun
+from actors.pool.collector import rare_collection
 from actors.pool.manifest.pool import Builder, Built, build
 from actors.pool.node_supervisor import EXIT_TIMEOUT, NodeSupervisor
 from actors.pool.registry import NodeRegistry, PoolKeywords
@@ -84,11 +85,8 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         self.manifest = manifest_of(manifest, *self.shared)
         """The manifest of the pool; an empty manifest for an empty pool."""
         self.budget, self.tracing = keywords.get("budget"), keywords.get("tracing")
-        self.model = model
-        self.shared_deps = shared_deps
-        self._connect_nodes = connect_nodes
-        self._parallel_load = parallel_load
-        self.system = system
+        self.model, self.shared_deps, self.system = model, shared_deps, system
+        self._connect_nodes, self._parallel_load = connect_nodes, parallel_load
         self.exit_timeout = keywords.get("exit_timeout", EXIT_TIMEOUT)
         self._built: Built
         self._supervisor: NodeSupervisor | None = None
@@ -326,7 +324,8 @@ class AgentPool(NodeRegistry, Generic[Deps]):
             self._supervisor.system.check_loop()
         async with self._lock:
             if not self._entered:
-                await self._open()
+                with rare_collection():
+                    await self._open()
             self._entered += 1
         return self
 
@@ -338,6 +337,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
             if not self._entered:
                 await self._services.leave()
 
+    @rare_collection()
     def _build(self) -> None:
         built: Built = build(self.manifest, model=self.model, deps=self.shared_deps, connect=self._connect_nodes)
         self._nodes, self._built = dict(built.nodes), built
