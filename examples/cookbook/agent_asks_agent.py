@@ -1,0 +1,42 @@
+"""The model of one agent asks another agent, and both count as one run.
+
+Prints:
+    ask_clerk: the lamp is in row 7
+    requests of the boss and the clerk: 3
+    the boss alone may not go on: UsageLimitExceeded
+"""
+
+import asyncio
+
+from pydantic_ai import UsageLimitExceeded, UsageLimits
+
+from actors import Agent
+from actors.testing.models import scripted_model, tool_call
+
+
+def boss_and_clerk() -> tuple[Agent, Agent]:
+    boss = Agent("boss", model=scripted_model([tool_call("ask_clerk", prompt="Where is it?"), "In row 7."]))
+    clerk = Agent("clerk", model=scripted_model(["the lamp is in row 7"]), description="Knows where things are.")
+    # The worker begins each call without memory, and ends with the run that asks: deadline, cancellation and limits
+    # reach it. A tool of yours that awaits `clerk.run(...)` has to pass them on by itself.
+    boss.register_worker(clerk)
+    return boss, clerk
+
+
+async def main() -> None:
+    boss, clerk = boss_and_clerk()
+    async with boss, clerk:
+        message = await boss.run("Where is the lamp?")
+        print(f"{message.tool_calls[0].tool_name}: {message.tool_calls[0].result}")
+        print(f"requests of the boss and the clerk: {message.usage.requests}")
+
+    boss, clerk = boss_and_clerk()
+    async with boss, clerk:
+        try:
+            await boss.run("Where is the lamp?", usage_limits=UsageLimits(request_limit=2))
+        except UsageLimitExceeded as error:
+            print(f"the boss alone may not go on: {type(error).__name__}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
