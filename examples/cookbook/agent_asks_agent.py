@@ -2,8 +2,8 @@
 
 Prints:
     ask_clerk: the lamp is in row 7
-    requests of the boss and the clerk: 3
-    the boss alone may not go on: UsageLimitExceeded
+    the answer: In row 7.
+    with two requests in all: UsageLimitExceeded
 """
 
 import asyncio
@@ -28,14 +28,14 @@ async def main() -> None:
     async with boss, clerk:
         message = await boss.run("Where is the lamp?")
         print(f"{message.tool_calls[0].tool_name}: {message.tool_calls[0].result}")
-        print(f"requests of the boss and the clerk: {message.usage.requests}")
+        print(f"the answer: {message.text}")
 
     boss, clerk = boss_and_clerk()
     async with boss, clerk:
         try:
             await boss.run("Where is the lamp?", usage_limits=UsageLimits(request_limit=2))
         except UsageLimitExceeded as error:
-            print(f"the boss alone may not go on: {type(error).__name__}")
+            print(f"with two requests in all: {type(error).__name__}")
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 Prints:
     close_account({"owner":"a"})
     approved: {"close_account":"the account of ada is closed"}
-    denied: the account is frozen
+    denied: not allowed: The call of close_account was not allowed: the account is frozen
 """
 
 import asyncio
 
 from pydantic_ai import Tool
 
-from actors import AgentPool
+from actors import ActorSystem, AgentPool
 from protocols.approval_events import ApprovalRequested
 
 
@@ -20,12 +20,12 @@ def close_account(owner: str) -> str:
 
 
 async def main() -> None:
-    async with AgentPool[None]() as pool:
+    async with ActorSystem("shop") as system, AgentPool[None](system=system) as pool:
         tools = [Tool(close_account, requires_approval=True)]
         clerk = await pool.add_agent("clerk", model="test", tools=tools, session=False, approval_timeout=8 * 3600)
         # The event tells whoever decides; a route shows the same by `pool.pending()`.
         calls: asyncio.Queue[ApprovalRequested] = asyncio.Queue()
-        pool.system.events.subscribe(calls.put_nowait, [ApprovalRequested])
+        system.events.subscribe(calls.put_nowait, [ApprovalRequested])
 
         run = asyncio.create_task(clerk.run("Close it."))
         call = await calls.get()

@@ -2,7 +2,7 @@
 
 Prints:
     answered: 2, refused: 1
-    the budget of agent 'helper'
+    the budget of node 'helper' is used up: 2 requests, spent 2
     three requests of one a second took 2 seconds
 """
 

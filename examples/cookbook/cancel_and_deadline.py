@@ -9,7 +9,7 @@ Prints:
 
 import asyncio
 
-from actors import AgentPool
+from actors import ActorSystem, AgentPool
 from actors.testing.models import slow_model
 from protocols.errors import RunCancelledError, RunTimeoutError
 from protocols.events import RunStarted
@@ -17,7 +17,7 @@ from protocols.events import RunStarted
 
 async def main() -> None:
     model = slow_model(asyncio.Event())  # a provider that does not answer
-    async with AgentPool[None]() as pool:
+    async with ActorSystem("shop") as system, AgentPool[None](system=system) as pool:
         helper = await pool.add_agent("helper", model=model, session=False)
         try:
             await helper.run("Hello", timeout=0.01)
@@ -32,7 +32,7 @@ async def main() -> None:
 
         # A "stop" button is another request than the one that waits. It knows the run by its id.
         started: asyncio.Queue[str] = asyncio.Queue()
-        pool.system.events.subscribe(lambda event: started.put_nowait(event.run_id), [RunStarted])
+        system.events.subscribe(lambda event: started.put_nowait(event.run_id), [RunStarted])
         run = asyncio.create_task(helper.run("Hello"))
         pool.cancel_run(await started.get())
         try:

@@ -36,7 +36,7 @@ async def main() -> None:
             # It is the exception of the check itself, and it says where it came from. Nothing after it has happened, so
             # there is no mail to take back.
             print(f"stopped at {error.failed_step}: {error}")
-            print(f"so far: {[message.text for message in error.transcript]}")
+            print(f"so far: {[answer.response for answer in error.transcript]}")
 
 
 if __name__ == "__main__":

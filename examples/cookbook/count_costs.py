@@ -9,7 +9,7 @@ Prints:
 import asyncio
 from collections import Counter
 
-from actors import AgentPool, AsyncioActor
+from actors import ActorSystem, AgentPool, AsyncioActor
 from protocols.events import MessageSent
 
 
@@ -20,16 +20,18 @@ class Costs(AsyncioActor):
         self.tokens: Counter[str] = Counter()
 
     def on_receive(self, event: MessageSent) -> None:
+        if event.composed:  # the answer of a team or chain: its members have told theirs
+            return
         # One message at a time, so no lock. `event.cost` is money, where the price of the model is known.
         self.answers[event.actor] += 1
         self.tokens[event.actor] += event.input_tokens + event.output_tokens
 
 
 async def main() -> None:
-    async with AgentPool[None](model="offline") as pool:
+    async with ActorSystem("shop") as system, AgentPool[None](model="offline", system=system) as pool:
         planner, writer = await pool.add_agent("planner"), await pool.add_agent("writer")
-        costs = pool.system.start(Costs, name="costs")
-        subscription = pool.system.events.subscribe(costs.tell, [MessageSent])
+        costs = system.start(Costs, name="costs")
+        subscription = system.events.subscribe(costs.tell, [MessageSent])
         await planner.run("The office moves in May.")
         await (planner | writer).run("Nobody has booked a van.")
 

@@ -9,9 +9,10 @@ Prints:
 
 import asyncio
 
-from actors import AgentPool, AsyncioActor
+from actors import ActorSystem, AgentPool, AsyncioActor
 from actors.app.dead_letters import read_dead_letters, replay_dead_letter
 from actors.runtime.mailbox import MailboxConfig
+from actors.testing import settle
 from protocols.events import DeadLetter
 from protocols.mailbox import Overflow
 
@@ -28,16 +29,16 @@ class Clerk(AsyncioActor):
 
 
 async def main() -> None:
-    async with AgentPool[None]() as pool:
+    async with ActorSystem("shop") as system, AgentPool[None](system=system) as pool:
         # An alert belongs here: nobody looks into a list that says nothing.
-        pool.system.events.subscribe(lambda event: print(f"told: {event.actor} {event.reason}"), [DeadLetter])
-        clerk = pool.system.start(Clerk, name="clerk")
+        system.events.subscribe(lambda event: print(f"told: {event.actor} {event.reason}"), [DeadLetter])
+        clerk = system.start(Clerk, name="clerk")
         for number in (1, 2, 3):  # faster than the clerk
             clerk.tell(f"order {number}")
-        for reason, count in pool.system.dead_letters.counts.items():
+        for reason, count in system.dead_letters.counts.items():
             print(f"{reason}: {count}")
 
-        await clerk.proxy().orders  # what was accepted before this is done, so there is room again
+        await settle()  # the clerk has room again
         for row in await read_dead_letters(pool):
             if row.can_replay and row.reason == "overflow":
                 await replay_dead_letter(pool, row.id)

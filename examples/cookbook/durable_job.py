@@ -9,8 +9,9 @@ Prints:
 import asyncio
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from actors import Agent, AgentPool, Durable, delivery
+from actors import Agent, AgentPool, Durable, MessageNode, delivery
 
 payments: dict[str, int] = {}  # the bank: it takes the same key only once
 
@@ -21,9 +22,14 @@ def pay(amount: str) -> str:
     return f"paid {amount}"
 
 
+async def clerk_of(pool: AgentPool[None]) -> MessageNode[Any, Any]:
+    await pool.add_node(Agent.from_callback(pay, name="clerk", durable=Durable(retries=2)))
+    return pool["clerk"]
+
+
 async def main(folder: Path) -> None:
-    async with AgentPool[None](name="orders", journal=folder / "orders.journal") as pool:
-        clerk = await pool.add_node(Agent.from_callback(pay, name="clerk", durable=Durable(retries=2)))
+    async with AgentPool[None](journal=folder / "orders.journal") as pool:
+        clerk = await clerk_of(pool)
         # When `submit` returns, the job is on disk: only now tell the customer "accepted".
         ticket = await clerk.submit("5", request_id="order-17")
         again = await clerk.submit("5", request_id="order-17")  # the customer has clicked twice
@@ -31,9 +37,9 @@ async def main(folder: Path) -> None:
         await ticket.answer(timeout=60)
 
     # Another process, hours later: who has the number of the order has its answer.
-    async with AgentPool[None](name="orders", journal=folder / "orders.journal") as pool:
-        answer = await pool.ticket("order-17").answer(timeout=60)
-        print(f"after the restart: {answer.content}")
+    async with AgentPool[None](journal=folder / "orders.journal") as pool:
+        await clerk_of(pool)
+        print(f"after the restart: {(await pool.ticket('order-17').answer(timeout=60)).content}")
     print(f"payments: {len(payments)}")
 
 

@@ -1,9 +1,9 @@
 """A team answers although one of its members fails.
 
 Prints:
-    writer: Ada orders a lamp.
-    without stock: stock: the warehouse does not answer
-    refused: 1 member(s) failed: stock: the warehouse does not answer
+    writer: It has to be there on Friday.
+    without stock: the warehouse does not answer
+    refused: team 'strict': 1 member(s) failed: stock: the warehouse does not answer
 """
 
 import asyncio
@@ -26,8 +26,8 @@ async def main() -> None:
         for answer in message.associated_messages:
             print(f"{answer.name}: {answer.text}")
         # The failure is not lost: show it to whoever reads the answer, or it looks complete.
-        for error in message.metadata["errors"]:
-            print(f"without stock: {error}")
+        for name, error in message.metadata["errors"].items():
+            print(f"without {name}: {error}")
 
     # Where half an answer is worse than none, the policy says so, and the run fails.
     async with Team([writer, stock], name="strict", policy="all") as strict:

@@ -31,14 +31,17 @@ async def ask(question: str) -> str:
 
 @app.get("/limited")
 async def limited() -> str:
-    error = RateLimitedError("the provider is full", retry_after=7.0)
+    error = RateLimitedError("the provider is full")
+    error.retry_after = 7.0  # what the provider has said
     return (await pool["helper"].run("Hello", model=failing_model(error))).text
 
 
 async def main() -> None:
     transport = httpx.ASGITransport(app)
     async with pool, httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        asked = [asyncio.create_task(client.get("/ask", params={"question": "Hello"})) for _ in range(4)]
+        asked = [asyncio.create_task(client.get("/ask", params={"question": "Hello"}))]
+        await model.started.wait()
+        asked += [asyncio.create_task(client.get("/ask", params={"question": "Hello"})) for _ in range(3)]
         answers: list[httpx.Response] = []
         for answered in asyncio.as_completed(asked):
             answers.append(await answered)

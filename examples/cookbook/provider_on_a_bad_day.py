@@ -3,7 +3,7 @@
 Prints:
     after a 429: hello
     a wrong key: AuthError, retryable False, 1 request
-    half a stream: StreamInterruptedError, the text so far 'hel'
+    half a stream: StreamInterruptedError, the text so far 'hell'
 """
 
 import asyncio
@@ -33,7 +33,7 @@ async def main() -> None:
             requests = f"{len(server.requests)} request"
             print(f"a wrong key: AuthError, retryable {error.retryable}, {requests}")
 
-    broken = cut(Answer("hello"), after=4)
+    broken = cut(Answer("hello"), after=3)
     async with HostileServer(broken) as server, served_model(server) as model, Agent("guide", model=model) as guide:
         try:
             async with guide.run_stream("hi") as stream:

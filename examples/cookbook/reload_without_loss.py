@@ -4,7 +4,7 @@ Prints:
     1 changed (writer), 1 added (critic), 1 unchanged
     the run in hand: old
     the next one: new
-    a wrong manifest changes nothing: ManifestError
+    a wrong manifest changes nothing: agents.writer.modle: unknown key 'modle'
 """
 
 import asyncio
@@ -37,7 +37,7 @@ async def main() -> None:
         try:
             await pool.reload(parse_manifest("agents: {writer: {modle: offline}}"))
         except ManifestError as error:
-            print(f"a wrong manifest changes nothing: {type(error).__name__}")
+            print(f"a wrong manifest changes nothing: {str(error).partition(': ')[2].partition(';')[0]}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 Prints:
     200 text/event-stream; charset=utf-8
-    data: "Cats sleep a lot."
+    data: "Cats "
+    data: "sleep "
+    data: "a "
+    data: "lot."
     event: done
 """
 

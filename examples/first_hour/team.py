@@ -17,8 +17,8 @@ async def main() -> None:
         message = await team.run("Cats sleep for many hours of every day. Dogs do not.")
     for answer in message.associated_messages:
         print(f"{answer.name}: {answer.text}")
-    for error in message.metadata["errors"]:
-        print(f"failed: {error}")
+    for name, error in message.metadata["errors"].items():
+        print(f"failed: {name}: {error}")
 
 
 asyncio.run(main())

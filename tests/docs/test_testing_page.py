@@ -19,32 +19,27 @@ _CONFTEST: Final = re.compile(r"`conftest.py`:\n\n```python\n(.*?)^```$", re.MUL
 _SETTINGS: Final = re.compile(r"`pytest.ini`:\n\n```ini\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def run_pytest(folder: Path) -> str:
-    """Return what pytest says of the tests of a folder, which gets the settings of the page; they have to pass."""
+def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
+    tests = [(PAGE.count("\n", 0, found.start(1)), found[1]) for found in _TESTS.finditer(PAGE)]
+    for line, program in tests:
+        text = "\n" * line + program  # so that a traceback names the line of the page
+        (tmp_path / f"test_line_{line + 1}.py").write_text(text, encoding="utf-8")
     for name, pattern in {"conftest.py": _CONFTEST, "pytest.ini": _SETTINGS}.items():
         (block,) = pattern.findall(PAGE)
-        (folder / name).write_text(block, encoding="utf-8")
+        (tmp_path / name).write_text(block, encoding="utf-8")
+
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
-        cwd=folder,
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(DOCS.parent)},
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
+
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
-    tests = [(PAGE.count("\n", 0, found.start(1)), found[1]) for found in _TESTS.finditer(PAGE)]
-    for line, program in tests:
-        text = "\n" * line + program  # so that a traceback names the line of the page
-        (tmp_path / f"test_line_{line + 1}.py").write_text(text, encoding="utf-8")
-
-    passed = f"{len(re.findall('^(?:async )?def test_', PAGE, re.MULTILINE))} passed"
-    assert passed in run_pytest(tmp_path)
+    assert f"{len(re.findall('^(?:async )?def test_', PAGE, re.MULTILINE))} passed" in done.stdout
 
 
 def test_each_block_of_python_is_run() -> None:
