@@ -61,6 +61,13 @@ def is_a(value: object, *types: type) -> bool:
     return isinstance(value, types)
 
 
+def fits_type(given: object, wanted: object) -> bool:
+    """Return False if both are classes, and the one is no subclass of the other; other types are not looked into."""
+    if not (isinstance(given, type) and isinstance(wanted, type)) or getattr(wanted, "_is_protocol", False):
+        return True
+    return issubclass(given, wanted)
+
+
 def is_number(value: object) -> bool:
     """Return True for a number other than nan; True and False are not numbers."""
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - nan

@@ -2,8 +2,9 @@
 
 =========================  =========================================================================================
 with every message         the trace (OpenTelemetry), the log context (structlog), and what `carry` was told
-with the request of a run  the other variables of the caller as well
-with no message            those of pydantic-ai (deadlines, limits, overrides), of the libraries below it, of `decimal`
+with the request of a run  the other variables of the caller as well, among them
+                           the overrides of an agent of pydantic-ai that an `Agent` is made of
+with no message            others of pydantic-ai (deadlines, limits), of the libraries below it, of `decimal`
                            and of Understage: they describe the work of the sender, not that of the receiver
 =========================  =========================================================================================
 """
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
+from weakref import ReferenceType, ref
 
 V = TypeVar("V", bound=ContextVar[Any])
 
@@ -29,6 +31,7 @@ carriers: set[type[Any]] = set()
 kinds: dict[ContextVar[Any], int] = {}
 """What `kind_of` has found out."""
 _registered: set[ContextVar[Any]] = set()
+_wrapped: list[ReferenceType[Any]] = []
 renamed: dict[ContextVar[Any], ContextVar[Any]] = {}
 """Variables that the receiver finds under another name."""
 
@@ -62,6 +65,13 @@ def carry_as(variable: ContextVar[Any], other: ContextVar[Any]) -> None:
     kinds.clear()
 
 
+def carry_overrides(agent: object) -> None:
+    """Give the receiver of a run what ``agent.override(...)`` of pydantic-ai has set around the caller."""
+    if not any(one() is agent for one in _wrapped):
+        _wrapped.append(ref(agent, _wrapped.remove))
+        kinds.clear()
+
+
 def enter(carried: Iterable[tuple[ContextVar[Any], Any]] | None) -> None:
     """Set the variables that a message carries in the current context."""
     for variable, value in carried or ():
@@ -90,7 +100,8 @@ def _judged(variable: ContextVar[Any], value: object) -> int:
     if name == "decimal_context" or name.startswith("understage_"):
         return NEVER
     if name.startswith("_override_") and type(value).__module__.startswith("pydantic_ai."):
-        return NEVER
+        owners: list[dict[str, object]] = [vars(owner) for one in _wrapped if (owner := one()) is not None]
+        return WITH_RUNS if any(one is variable for owner in owners for one in owner.values()) else NEVER
     modules = [one for where, one in tuple(sys.modules.items()) if where.partition(".")[0] in _LIBRARIES]
     is_theirs = any(known is variable for module in modules for known in tuple(vars(module).values()))
     return NEVER if is_theirs else WITH_RUNS

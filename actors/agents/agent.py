@@ -36,13 +36,14 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.mailbox import MailboxConfig
 from protocols.checks import is_a
 from protocols.errors import ConfigError, NodeNameError
+from protocols.keywords import spelled_out
 from protocols.messages import ChatMessage
 from protocols.tool_name import free_name
 
 _FILES = (".yml", ".yaml")
 
 
-class Agent(Approval, Decorator, MessageNode[Deps, Out], makes="function"):
+class Agent(Approval, Decorator[Deps], MessageNode[Deps, Out], makes="function"):
     """One worker: it answers by a model, or by a function (`Agent.from_callback`).
 
     An agent remembers its conversation, unless it is made with ``session=False``, and that of each session by itself.
@@ -56,6 +57,7 @@ class Agent(Approval, Decorator, MessageNode[Deps, Out], makes="function"):
 
     definition: AgentDefinition  # pyright: ignore[reportIncompatibleVariableOverride] # replaced as a whole only
 
+    @spelled_out(AgentKeywords, AgentSettings())
     def __init__(
         self,
         name: str | PurePath = "agent",
@@ -65,7 +67,7 @@ class Agent(Approval, Decorator, MessageNode[Deps, Out], makes="function"):
         deps_type: type[Deps] = object,  # type: ignore[assignment] # the default of Deps
         system_prompt: str | Sequence[str] = (),
         tools: Sequence[AnyTool] = (),
-        **settings: Unpack[AgentKeywords],
+        **settings: Unpack[AgentKeywords[Deps]],
     ) -> None:
         """Make an agent with a model. Nothing is started or connected before the first run.
 
@@ -134,6 +136,7 @@ class Agent(Approval, Decorator, MessageNode[Deps, Out], makes="function"):
         **settings: Unpack[AgentKeywords],
     ) -> "Agent[object, Other]": ...
     @classmethod
+    @spelled_out(AgentKeywords, AgentSettings())
     def from_callback(
         cls,
         function: Callable[..., Any],
@@ -209,7 +212,7 @@ class Agent(Approval, Decorator, MessageNode[Deps, Out], makes="function"):
         name: str | None = None,
         output_type: type[Other],
         model: Model | str | None = None,
-        deps: Any = None,
+        deps: Deps | None = None,
         session: bool | None = None,
     ) -> "Agent[Deps, Other]": ...
     @overload
@@ -219,7 +222,7 @@ class Agent(Approval, Decorator, MessageNode[Deps, Out], makes="function"):
         name: str | None = None,
         output_type: None = None,
         model: Model | str | None = None,
-        deps: Any = None,
+        deps: Deps | None = None,
         session: bool | None = None,
     ) -> "Agent[Deps, Out]": ...
     def variant(
@@ -228,7 +231,7 @@ class Agent(Approval, Decorator, MessageNode[Deps, Out], makes="function"):
         name: str | None = None,
         output_type: Any = None,
         model: Model | str | None = None,
-        deps: Any = None,
+        deps: Deps | None = None,
         session: bool | None = None,
     ) -> "Agent[Any, Any]":
         """Return a copy of this agent that differs in the arguments.

@@ -78,9 +78,15 @@ class Callback(Execution):
     def _note(self, error: Exception) -> None:
         add_note(error, f"raised by callback {callback_name(self.function)!r}")
 
+    @property
+    def answer_type(self) -> Any:
+        """The annotated type of the result."""
+        result = _hints(self.function).get("return")
+        return None if result is Any else result  # Any is a class
+
     def answer_problem(self, job: Job[Any], agent: str) -> str | None:
         """Return why the annotated result of the function cannot be what a job requires."""
-        wanted, given = job.required_return_type, _hints(self.function).get("return")
+        wanted, given = job.required_return_type, self.answer_type
         if wanted is str or not inspect.isclass(wanted) or not inspect.isclass(given) or issubclass(given, wanted):
             return None
         return f"it requires {wanted.__name__}, but the function of agent {agent!r} returns {given.__name__}"

@@ -20,6 +20,7 @@ from actors.runs.lifecycle import Definition
 from actors.runs.request import AnyTool
 from actors.runtime.log import warn_once
 from protocols.checks import FUNCTION, is_a
+from protocols.context import carry_overrides
 from protocols.errors import ConfigError
 
 _OF_MODELS = frozenset({
@@ -32,9 +33,8 @@ _OURS = frozenset({
 })  # fmt: skip
 
 
-_OF_PYDANTIC_AI = _OF_MODELS - _OURS | {
-    "end_strategy", "requires_tool_confirmation",
-}  # fmt: skip
+_PARTS = frozenset({"model", "output_type", "deps_type", "system_prompt", "tools"})
+_OF_PYDANTIC_AI = _PARTS | _OF_MODELS - _OURS | {"end_strategy", "requires_tool_confirmation"}
 
 
 class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
@@ -57,7 +57,7 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
         deps_type: Any = object,
         system_prompt: str | Sequence[str] = (),
         tools: Sequence[AnyTool] = (),
-        **keywords: Unpack[AgentKeywords],
+        **keywords: Unpack[AgentKeywords[Any]],
     ) -> Self:
         """Return the definition of an agent that answers by a model; see `Agent`."""
         if model is None and is_model_name(name):
@@ -76,6 +76,7 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
             asking = [*approval(name, None if isinstance(provider, str) else provider, mode)]
         agent: pydantic_ai.Agent[Any, Any] = pydantic_ai.Agent(
             output_type=output_type,
+            deps_type=deps_type,
             # Instructions, not system prompts: they hold for every request, whatever the history says.
             instructions=[*_several(system_prompt), *_several(settings.instructions)],
             name=name,
@@ -95,7 +96,7 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
         return cls(name=name, settings=settings, execution=execution)
 
     @classmethod
-    def of_pydantic_ai(cls, agent: Any, name: str | None, keywords: AgentKeywords) -> Self:
+    def of_pydantic_ai(cls, agent: Any, name: str | None, keywords: AgentKeywords[Any]) -> Self:
         """Return the definition of an agent that exists; see `Agent.from_pydantic_ai`."""
         if not is_a(agent, pydantic_ai.Agent):
             raise ConfigError(f"from_pydantic_ai takes a pydantic_ai.Agent, not {agent!r}")
@@ -105,6 +106,7 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
             text = f"agent {name!r}: give {', '.join(refused)} to the pydantic_ai.Agent that it is made of"
             raise ConfigError(text, node=name)
         settings = AgentSettings.of(name, keywords)
+        carry_overrides(made)
         return cls(
             name=name,
             settings=settings,
@@ -118,12 +120,15 @@ class AgentDefinition(Definition, frozen=True, kw_only=True, eq=False):
         *,
         name: str | None = None,
         blocking: bool = False,
-        **keywords: Unpack[AgentKeywords],
+        **keywords: Unpack[AgentKeywords[Any]],
     ) -> Self:
         """Return the definition of an agent that answers by a function; see `Agent.from_callback`."""
         if not FUNCTION.accepts(function):
             raise ConfigError(f"agent {name or 'processor'!r}: {function!r} is no function", node=name)
         name = name or callback_name(function)
+        if parts := sorted(_PARTS & keywords.keys()):
+            text = f"agent {name!r} answers by a function, so it takes no {', '.join(parts)}; Agent(...) has a model"
+            raise ConfigError(text, node=name)
         settings = AgentSettings.of(name, keywords)
         if idle := sorted(_OF_MODELS & {key for key, value in keywords.items() if value not in (None, ())}):
             warn_once(f"agent {name!r} answers by a function, so these have no effect: {', '.join(idle)}")

@@ -27,12 +27,19 @@ class Execution:
     """The agent's own tools. None for a function."""
     toolsets: Sequence[AbstractToolset[Any]] = ()
     """Further collections of tools, entered while the agent is open."""
+    deps_type: Any = object
+    """Type of the dependencies, as the agent was declared."""
     sessions: Sessions | None = None
     """What the agent remembers, by session. None for an agent that does not remember."""
 
     def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> Answer:
         """Do the work of one run and return the complete answer. Raises what went wrong."""
         raise NotImplementedError
+
+    @property
+    def answer_type(self) -> Any:
+        """Type of the answers, or an output specification. None if it is not known."""
+        return None
 
     def models(self) -> Sequence[Model]:
         """Return the models that runs on the running event loop have used."""

@@ -66,6 +66,7 @@ class ModelRun(Execution):
         self.settings = settings
         self.model = model
         self.output_type = output_type
+        self.deps_type = agent.deps_type
         self.tools = self._own = next(one for one in agent.toolsets if isinstance(one, FunctionToolset))
         """The agent's own tools, which pydantic_ai puts first. More may be added at any time."""
         self.toolsets = tuple(toolsets)
@@ -191,6 +192,11 @@ class ModelRun(Execution):
             "conversation_id": request.conversation_id,
             "infer_name": False,
         }
+
+    @property
+    def answer_type(self) -> Any:
+        """The type of the output, or its specification."""
+        return self.agent.output_type if self.output_type is None else self.output_type
 
     def variant(self, settings: AgentSettings, model: Model | str | None, output_type: Any) -> "ModelRun":
         """Return an execution with the same instructions and tools, and with a memory of its own."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from inspect import iscoroutinefunction
-from typing import Annotated, Any, Final, Literal, TypedDict
+from typing import Annotated, Any, Final, Generic, Literal, TypedDict
 
 from pydantic_ai.agent import EndStrategy
 from pydantic_ai.capabilities import AbstractCapability
@@ -16,7 +16,7 @@ from actors.agents.tool_approval import ApprovalMode, InputProvider
 from actors.models.policy import POLICY, ModelPolicy
 from actors.prompts.knowledge import with_sources
 from actors.runs.lifecycle import NodeSettings
-from actors.runs.request import MODEL, MODEL_SETTINGS, OUTPUT, SETTINGS, TOOLS, TOOLSETS, USAGE_LIMITS
+from actors.runs.request import MODEL, MODEL_SETTINGS, OUTPUT, SETTINGS, TOOLS, TOOLSETS, USAGE_LIMITS, Deps
 from actors.supervision.retry import Retry
 from protocols.budget import BUDGET, Budget
 from protocols.checks import (
@@ -37,7 +37,7 @@ from protocols.errors import ConfigError
 from protocols.session import Session, SessionQuery
 
 
-class AgentKeywords(TypedDict, total=False):
+class AgentKeywords(TypedDict, Generic[Deps], total=False):
     """Keywords of `Agent`; see `AgentSettings`."""
 
     description: str | None
@@ -47,7 +47,7 @@ class AgentKeywords(TypedDict, total=False):
     mcp_servers: Sequence[Any]
     knowledge: Sequence[object]
     user_prompts: Sequence[object]
-    deps: Any
+    deps: Deps | None
     retries: int
     output_retries: int | None
     tool_timeout: float | None

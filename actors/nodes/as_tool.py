@@ -11,7 +11,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.runs.correlation import names_in
 from actors.runs.handle import NodeHandle
-from actors.runs.request import RunKeywords, Runnable, RunRequest
+from actors.runs.request import Runnable, RunRequest
 from actors.runtime.envelope import current
 from actors.runtime.errors import AskCycleError
 from protocols.budget import drawn
@@ -56,7 +56,7 @@ def tool_of(
     async def ask(ctx: RunContext[Any], prompt: str) -> Any:
         own: UsageLimits | None = getattr(getattr(node, "settings", None), "usage_limits", None)
         limits = joint_limits(ctx.usage_limits, ctx.usage, own)
-        options: RunKeywords = {"usage": ctx.usage, "usage_limits": limits, "budget": drawn.get() or None}
+        options: dict[str, Any] = {"usage": ctx.usage, "usage_limits": limits, "budget": drawn.get() or None}
         if pass_history:
             options["message_history"] = _before(ctx)
         elif reset_history:

@@ -13,14 +13,14 @@ from actors.nodes.diagram import DiagramGroup, diagram
 from actors.nodes.distribution import Distribution
 from actors.nodes.node import AnyNode, MessageNode, Pool, common_pool
 from actors.nodes.team_actor import KeepAlive, TeamActor
-from actors.nodes.team_settings import TeamDefinition, TeamSettings
+from actors.nodes.team_settings import ANY, ResultMode, SuccessPolicy, TeamDefinition, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.prompts.content import load_user_content, prompt_text
 from actors.runs.correlation import begin_step
 from actors.runs.handle import Deps, Out
 from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.node_actor import UNLIMITED
-from actors.runs.request import RunRequest, Settle
+from actors.runs.request import NO_OPTIONS, OutputKeywords, RunRequest, Settle
 from actors.runs.resources import OpenResources
 from actors.runs.run_cost import cost_of_team
 from actors.runs.run_stats import RunStats
@@ -28,6 +28,7 @@ from actors.runtime.mailbox import MailboxConfig
 from protocols.checks import is_a
 from protocols.errors import ConfigError, EmptyChainError, NodeNameError, NodeNotFoundError
 from protocols.ids import new_id
+from protocols.keywords import spelled_out
 from protocols.mailbox import Overflow
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
@@ -56,14 +57,16 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     _current: Transcript | None = None
     _session_stats: RunStats | None = None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - those of a `TeamDefinition`
         self,
         nodes: Sequence[AnyNode],
         name: str | None,
         settings: TeamSettings,
         *,
         shared_prompt: str | None,
-        **options: Any,
+        policy: SuccessPolicy = ANY,
+        validator: AnyNode | None = None,
+        result_mode: ResultMode = "last",
     ) -> None:
         if is_a(nodes, str) or not is_a(nodes, Iterable):
             raise ConfigError(f"the members of a team must be a list of nodes, not {nodes!r}")
@@ -74,8 +77,9 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
             _check_node(member, "member")
         super().__init__(" & ".join(one.name for one in members) or type(self).__name__ if name is None else name)
         self.definition = TeamDefinition(
-            settings=settings, nodes=members, shared_prompt=shared_prompt, is_named=name is not None, **options
-        )
+            settings=settings, nodes=members, shared_prompt=shared_prompt, is_named=name is not None, policy=policy,
+            validator=validator, result_mode=result_mode,
+        )  # fmt: skip
         self._check_names()
         self.lease = KeepAlive(self.name)
         """Keeps the actor of the team as long as the team, or a member that is a child of the actor."""
@@ -259,6 +263,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         self._current, self._session_stats = None, stats
         super().keep_stats(stats)
 
+    @spelled_out(OutputKeywords, NO_OPTIONS)
     async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:
         """Run the members and return each answer and each failure.
 

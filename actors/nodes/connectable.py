@@ -5,11 +5,12 @@ from typing import Any, TypeGuard, Unpack, cast, overload
 
 from actors.nodes.operators import as_node
 from actors.talk.connections import Connections, Done
-from actors.talk.context import TalkKeywords
+from actors.talk.context import TALK_DEFAULTS, TalkKeywords
 from actors.talk.talk import Talk
 from actors.talk.talk_stats import AggregatedTalkStats
 from actors.talk.team_talk import TeamTalk
 from protocols.errors import NodeNotFoundError
+from protocols.keywords import spelled_out
 from protocols.node import Outlet, Target
 
 
@@ -59,6 +60,7 @@ class Connecting:
         **options: Unpack[TalkKeywords],
     ) -> Talk: ...
 
+    @spelled_out(TalkKeywords, TALK_DEFAULTS)
     def connect_to(
         self, target: object, *, name: str | None = None, **options: Unpack[TalkKeywords]
     ) -> Talk | TeamTalk:

@@ -16,12 +16,13 @@ from actors.runs.background import BackgroundRuns
 from actors.runs.durable import Ticket, submitted
 from actors.runs.handle import Deps, Other, Out
 from actors.runs.job import Job, Worker, job_prompts, wrong_answer
-from actors.runs.request import NO_OPTIONS, AnyTool, RunKeywords, RunOptions
+from actors.runs.request import NO_OPTIONS, AnyTool, OutputKeywords, RunKeywords, RunOptions
 from actors.runs.selection import MultiPick, Selection, SelectionRules, choose
 from actors.runs.stream import RunStream
 from actors.runtime.cell import Cell
 from actors.runtime.clock import running_loop
 from protocols.errors import JobError, error_text
+from protocols.keywords import spelled_out
 from protocols.messages import ChatMessage
 from protocols.tracing import RunTracing
 
@@ -196,7 +197,17 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         is_here = supervisor is not None and supervisor.can_decide and supervisor.loop is running_loop()
         return supervisor if is_here else None
 
-    def run_stream(self, *prompts: object, **options: Unpack[RunKeywords]) -> RunStream[Out]:
+    @overload
+    def run_stream(
+        self, *prompts: object, output_type: type[Other], **options: Unpack[RunKeywords[Deps]]
+    ) -> RunStream[Other]: ...
+    @overload
+    def run_stream(
+        self, *prompts: object, output_type: None = None, **options: Unpack[RunKeywords[Deps]]
+    ) -> RunStream[Out]: ...
+
+    @spelled_out(OutputKeywords, NO_OPTIONS)
+    def run_stream(self, *prompts: object, **options: Any) -> RunStream[Any]:
         """Return a stream over one run: ``async with``, ``async for``, `RunStream.stream`.
 
         Args:
@@ -215,13 +226,14 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
 
     @overload
     def run_iter(
-        self, *prompt_groups: object, output_type: type[Other], **options: Unpack[RunKeywords]
+        self, *prompt_groups: object, output_type: type[Other], **options: Unpack[RunKeywords[Deps]]
     ) -> AsyncIterator[ChatMessage[Other]]: ...
     @overload
     def run_iter(
-        self, *prompt_groups: object, output_type: None = None, **options: Unpack[RunKeywords]
+        self, *prompt_groups: object, output_type: None = None, **options: Unpack[RunKeywords[Deps]]
     ) -> AsyncIterator[ChatMessage[Out]]: ...
 
+    @spelled_out(OutputKeywords, NO_OPTIONS)
     async def run_iter(self, *prompt_groups: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:
         """Run once per group of prompts, one after the other, and yield each answer.
 
@@ -234,7 +246,8 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
             prompts = cast("Sequence[object]", group) if isinstance(group, list | tuple) else (group,)
             yield await self.run(*prompts, **options)
 
-    async def submit(self, *prompts: object, **options: Unpack[RunKeywords]) -> Ticket[Out]:
+    @spelled_out(RunKeywords, NO_OPTIONS)
+    async def submit(self, *prompts: object, **options: Unpack[RunKeywords[Deps]]) -> Ticket[Out]:
         """Have a durable node run, and return when the run is kept: it is done even if the process dies now.
 
         Args:
@@ -336,7 +349,8 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         """
         return cancel_among(tuple(self.home.refs.values()), run_id, mode)
 
-    async def run_job(self, job: Job[Other], **options: Unpack[RunKeywords]) -> ChatMessage[Other]:
+    @spelled_out(RunKeywords, NO_OPTIONS)
+    async def run_job(self, job: Job[Other], **options: Unpack[RunKeywords[Deps]]) -> ChatMessage[Other]:
         """Do a job once. Its tools and its knowledge hold for this run only.
 
         Args:

@@ -9,12 +9,13 @@ from actors.nodes.fan_out import FanOut
 from actors.nodes.member_request import MemberRequest
 from actors.nodes.node import AnyNode, MessageNode
 from actors.nodes.step_handoff import StepHandoff
-from actors.nodes.team_settings import ALL, ANY, SuccessPolicy, TeamKeywords, TeamSettings
+from actors.nodes.team_settings import ALL, ANY, PolicyWord, SuccessPolicy, TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.runs.handle import Deps, Other, Out
 from actors.runs.job import Job, job_prompts, wrong_answer
-from actors.runs.request import RunKeywords, RunRequest
+from actors.runs.request import NO_OPTIONS, OutputKeywords, RunKeywords, RunRequest
 from protocols.errors import ConfigError, MemberError
+from protocols.keywords import spelled_out
 from protocols.messages import ChatMessage
 from protocols.response import TeamResponse
 
@@ -37,7 +38,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
         *,
         name: str | None = None,
         shared_prompt: str | None = None,
-        policy: str | int | SuccessPolicy = "any",
+        policy: PolicyWord | int | SuccessPolicy = "any",
         **settings: Unpack[TeamKeywords],
     ) -> None: ...
     @overload
@@ -47,17 +48,18 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
         *,
         name: str | None = None,
         shared_prompt: str | None = None,
-        policy: str | int | SuccessPolicy = "any",
+        policy: PolicyWord | int | SuccessPolicy = "any",
         **settings: Unpack[TeamKeywords],
     ) -> None: ...
 
+    @spelled_out(TeamKeywords, TeamSettings())
     def __init__(
         self,
         nodes: Sequence[AnyNode] = (),
         *,
         name: str | None = None,
         shared_prompt: str | None = None,
-        policy: str | int | SuccessPolicy = "any",
+        policy: PolicyWord | int | SuccessPolicy = "any",
         **settings: Unpack[TeamKeywords],
     ) -> None:
         """Make a team; nothing is started before the first run.
@@ -102,6 +104,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
     def __and__(self, other: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] # members join, not lists of them
         return super().__and__(other)
 
+    @spelled_out(OutputKeywords, NO_OPTIONS)
     async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:
         """Run all members and return their answers in the order in which they came; failures are in `errors`.
 
@@ -113,6 +116,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
             await self.ask(self.observed(prompts, options, transcript))
         return transcript.response()
 
+    @spelled_out(OutputKeywords, NO_OPTIONS)
     async def run_iter(self, *prompts: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Run the members on one task and yield each answer as soon as it is there.
 
@@ -128,7 +132,8 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
         if transcript.errors:
             raise MemberError.of(self.name, transcript.errors)
 
-    async def run_job(self, job: Job[Other], **options: Unpack[RunKeywords]) -> TeamResponse[Other]:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # the contract's: one answer per member
+    @spelled_out(RunKeywords, NO_OPTIONS)
+    async def run_job(self, job: Job[Other], **options: Unpack[RunKeywords[Deps]]) -> TeamResponse[Other]:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # the contract's: one answer per member
         """Have all members do a job at the same time; a failing one, or one that answers another type, is in `errors`.
 
         Raises:

@@ -15,9 +15,10 @@ from actors.nodes.team_settings import ResultMode, TeamKeywords, TeamSettings
 from actors.nodes.transcript import Transcript
 from actors.runs.handle import Deps, Out
 from actors.runs.job import Worker
-from actors.runs.request import RunRequest
+from actors.runs.request import NO_OPTIONS, OutputKeywords, RunRequest
 from actors.talk.talk import Talk
 from protocols.errors import ChainBrokenError, RunCancelledError, RunError, add_note, error_text
+from protocols.keywords import spelled_out
 from protocols.messages import ChatMessage
 from protocols.response import AgentResponse, TeamResponse
 
@@ -68,6 +69,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         **settings: Unpack[TeamKeywords],
     ) -> None: ...
 
+    @spelled_out(TeamKeywords, TeamSettings())
     def __init__(
         self,
         nodes: Sequence[AnyNode] = (),
@@ -120,6 +122,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         validator: Sequence[Worker] = () if self.validator is None else self.validator.job_agents()
         return tuple(dict.fromkeys((*super().job_agents(), *validator)))
 
+    @spelled_out(OutputKeywords, NO_OPTIONS)
     async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:
         """Run the chain and return the answers of its members in order.
 
@@ -130,6 +133,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         await self.ask(self.observed(prompts, options, transcript))
         return transcript.response()
 
+    @spelled_out(OutputKeywords, NO_OPTIONS)
     async def run_iter(self, *prompts: object, **options: Any) -> AsyncIterator[ChatMessage[Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Run the chain step by step and yield the answer of each member; leaving the loop cancels the rest."""
         async with self.steps(prompts, options, Transcript(StepHandoff())) as steps:
@@ -137,6 +141,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
                 if isinstance(step, AgentResponse):
                     yield cast("ChatMessage[Any]", step.message)
 
+    @spelled_out(OutputKeywords, NO_OPTIONS)
     async def execute_iter(self, *prompts: object, **options: Any) -> AsyncIterator[Talk | AgentResponse[Any]]:
         """Run the chain step by step: yield each answer, and between two of them the connection that leads on.
 

@@ -93,7 +93,7 @@ class TeamKeywords(TypedDict, total=False):
 
     description: str | None
     display_name: str | None
-    picker: Any
+    picker: AnyNode | str | None
     num_picks: int | None
     pick_prompt: str | None
     strategy: Strategy

@@ -4,35 +4,43 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from types import TracebackType
-from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
+from types import SimpleNamespace, TracebackType
+from typing import ClassVar, Generic, Self, Unpack, cast
+
+from pydantic_ai.models import Model
+from pydantic_ai.output import OutputSpec
+from typing_extensions import TypeVar
 
 from actors.agents.agent import Agent
 from actors.agents.manifest.imports import check_free
 from actors.agents.manifest.values import budget_of
+from actors.agents.settings import AgentKeywords, AgentSettings
 from actors.config.load import manifest_of
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
-from actors.nodes.team import Team
-from actors.nodes.team_run import TeamRun
 from actors.pool.collector import rare_collection
 from actors.pool.manifest.pool import Builder, Built, build
 from actors.pool.node_supervisor import EXIT_TIMEOUT, NodeSupervisor
-from actors.pool.registry import NodeRegistry, PoolKeywords
+from actors.pool.registry import PoolKeywords
 from actors.pool.reload import Reload, Reloaded
 from actors.pool.services import Health, PoolServices, ServiceFactory
+from actors.pool.team_builder import TeamBuilder
 from actors.prompts.knowledge import sources_in
+from actors.runs.handle import Out
+from actors.runs.request import AnyTool
 from actors.runtime.system import ActorSystem
 from protocols.checks import check_keywords
 from protocols.errors import ManifestError, NodeError, NodeNameError
+from protocols.keywords import spelled_out
 
 _log = logging.getLogger("understage")
 
 Deps = TypeVar("Deps")
+NodeDeps = TypeVar("NodeDeps", default=object)
 Service = TypeVar("Service")
 
 
-class AgentPool(NodeRegistry, Generic[Deps]):
+class AgentPool(TeamBuilder, Generic[Deps]):
     """The nodes of a manifest by name. Entering the pool starts them under one supervisor, leaving it stops them.
 
     Leaving stops background runs, gives accepted runs time to end, stops everything else, and empties the pool. Several
@@ -67,11 +75,12 @@ class AgentPool(NodeRegistry, Generic[Deps]):
     default_services: ClassVar[Sequence[ServiceFactory]] = ()
     """Make the services of a pool that is given none."""
 
+    @spelled_out(PoolKeywords, SimpleNamespace(exit_timeout=EXIT_TIMEOUT))
     def __init__(  # noqa: PLR0913 - keywords, all of them optional
         self,
         manifest: str | PathLike[str] | Manifest | None = None,
         *,
-        model: Any = None,
+        model: Model | str | None = None,
         shared_deps: Deps | None = None,
         connect_nodes: bool = True,
         parallel_load: bool = True,
@@ -85,13 +94,13 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         self.manifest = manifest_of(manifest, *self.shared)
         """The manifest of the pool; an empty manifest for an empty pool."""
         self.budget, self.tracing = keywords.get("budget"), keywords.get("tracing")
-        self.model, self.shared_deps, self.system = model, shared_deps, system
+        self.model, self.shared_deps = model, shared_deps
+        self.system = self._own_system = system
         self._connect_nodes, self._parallel_load = connect_nodes, parallel_load
         self.exit_timeout = keywords.get("exit_timeout", EXIT_TIMEOUT)
         self._built: Built
         self._supervisor: NodeSupervisor | None = None
         self._factories = tuple(self.default_services if services is None else services)
-        self._services = PoolServices()
         self._entered, self._lock = 0, asyncio.Lock()
         self._build()
 
@@ -138,23 +147,38 @@ class AgentPool(NodeRegistry, Generic[Deps]):
 
     # -- change ---------------------------------------------------------------------------------------------------
 
-    async def add_agent(self, name: str, **settings: Any) -> Agent[Any, Any]:
+    @spelled_out(AgentKeywords, AgentSettings())
+    async def add_agent(
+        self,
+        name: str,
+        *,
+        model: Model | str | None = None,
+        output_type: OutputSpec[Out] = str,  # type: ignore[assignment] # as `Agent`
+        deps_type: type[NodeDeps] = object,  # type: ignore[assignment]
+        system_prompt: str | Sequence[str] = (),
+        tools: Sequence[AnyTool] = (),
+        **settings: Unpack[AgentKeywords[NodeDeps]],
+    ) -> Agent[NodeDeps, Out]:
         """Make an agent and add it; in a running pool the agent starts at once.
 
-        Args:
-            name: a free name.
-            **settings: as for `Agent`; `model` and `deps` default to those of the pool.
+        Args are those of `Agent`; `model` and `deps` default to those of the pool.
 
         Raises:
-            NodeNameError: the name is taken or empty.
+            NodeNameError: the name is taken or empty, or is no name.
             NodeStartError: the agent could not be started; it is not in the pool.
         """
-        check_free(name, self._nodes.get(name))
+        self._check_new(name)
         if self.shared_deps is not None:
-            settings.setdefault("deps", self.shared_deps)
-        if settings.get("model") is None:
-            settings["model"] = self.model
-        agent: Agent[Any, Any] = Agent(name, **settings)
+            settings.setdefault("deps", cast("NodeDeps", self.shared_deps))
+        agent = Agent(
+            name,
+            model=self.model if model is None else model,
+            output_type=output_type,
+            deps_type=deps_type,
+            system_prompt=system_prompt,
+            tools=tools,
+            **settings,
+        )
         await self.add_node(agent)
         return agent
 
@@ -266,52 +290,6 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         _log.info("pool %r: the manifest was reloaded: %s", self.name, done)
         return done
 
-    def create_team(
-        self, agents: Sequence[str | AnyNode] | None = None, *, name: str | None = None, **settings: Any
-    ) -> Team[Any]:
-        """Make a team whose members work at the same time; it is in the pool only with a name.
-
-        Args:
-            agents: names and nodes, mixed; None for all agents of the pool.
-            name: a free name; None to keep the team out of the pool.
-            **settings: as for `Team`.
-
-        Raises:
-            NodeNotFoundError: a name is unknown; a KeyError.
-            NodeNameError: the name is taken.
-        """
-        team: Team[Any] = Team(self._members(agents), name=name, **self._checked(name, settings))
-        self._adopt(team, name)
-        return team
-
-    def create_team_run(
-        self, agents: Sequence[str | AnyNode] | None = None, *, name: str | None = None, **settings: Any
-    ) -> TeamRun[Any]:
-        """Make a chain, whose members work one after the other; otherwise as `create_team`."""
-        run: TeamRun[Any] = TeamRun(self._members(agents), name=name, **self._checked(name, settings))
-        self._adopt(run, name)
-        return run
-
-    def _members(self, agents: Sequence[str | AnyNode] | None) -> list[AnyNode]:
-        chosen = self.agents.values() if agents is None else agents
-        return [self[agent] if isinstance(agent, str) else agent for agent in chosen]
-
-    def _checked(self, name: str | None, settings: dict[str, Any]) -> dict[str, Any]:
-        if name is not None:
-            check_free(name, self._nodes.get(name))
-        chosen = {key: self[settings[key]] for key in ("picker", "validator") if isinstance(settings.get(key), str)}
-        return {**settings, **chosen}
-
-    def _adopt(self, team: AnyNode, name: str | None) -> None:
-        """Note a team, so that leaving the pool stops it."""
-        self._detached.add(team)
-        team.connections.join(self.connection_registry, self)
-        team.trace(self.tracing)
-        if name is not None:
-            self._nodes[name] = team
-            for service in self._services:
-                service.joined(team)
-
     # -- life -----------------------------------------------------------------------------------------------------
 
     def fail(self, cause: Exception) -> None:
@@ -368,6 +346,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
         )
         await supervisor.open_all(self._groups(), is_parallel=self._parallel_load)
         self._supervisor, self.supervisor, self.is_running = supervisor, supervisor.cell, True
+        self.system = supervisor.system
 
     def _groups(self) -> list[list[AnyNode]]:
         """Return the nodes that open together: nodes without members, each team after its members, nodes of teams."""
@@ -391,6 +370,7 @@ class AgentPool(NodeRegistry, Generic[Deps]):
 
     async def _close(self) -> None:
         supervisor, self._supervisor, self.supervisor, self.is_running = self._supervisor, None, None, False
+        self.system = self._own_system
         detached = [node for node in self._all_detached() if node.home.find() is not None]
         for node in (*self._nodes.values(), *self._detached):
             node.connections.leave()

@@ -3,17 +3,20 @@
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast, overload
+
+from pydantic_ai.models import Model
 
 from actors.agents.agent import Agent
-from actors.agents.manifest.imports import ImportScope
-from actors.agents.manifest.values import output_type
+from actors.agents.manifest.imports import ImportScope, check_free
+from actors.agents.manifest.values import output_type as output_of_name
 from actors.config.manifest import Manifest
 from actors.models.budget import Ledger
 from actors.nodes.base_team import BaseTeam
-from actors.nodes.node import AnyNode
+from actors.nodes.node import AnyNode, MessageNode
 from actors.nodes.run_cancel import CancelMode, cancel_among
 from actors.prompts.pending_context import end_kept
+from actors.runs.handle import Deps, Out
 from actors.runs.job import Job
 from actors.runtime.cell import Cell
 from actors.runtime.system import ActorSystem
@@ -23,7 +26,7 @@ from actors.talk.registry import TalkRegistry
 from actors.talk.team_talk import TeamTalk
 from protocols.approval_events import ApprovalRequested
 from protocols.budget import Budget
-from protocols.checks import is_a
+from protocols.checks import fits_type, is_a
 from protocols.errors import ApprovalError, ConfigError, NodeError, NodeNameError, NodeNotFoundError, nearest
 from protocols.tracing import RunTracing
 
@@ -129,13 +132,78 @@ class NodeRegistry(Mapping[str, AnyNode]):
         }
         return found
 
+    @overload
+    def agent(self, name: str) -> Agent[Any, Any]: ...
+    @overload
+    def agent(self, name: str, deps_type: type[Deps]) -> Agent[Deps, Any]: ...
+    @overload
+    def agent(self, name: str, deps_type: type[Deps], output_type: type[Out]) -> Agent[Deps, Out]: ...
+
+    def agent(self, name: str, deps_type: Any = None, output_type: Any = None) -> Agent[Any, Any]:
+        """Return an agent by name, of the types that you say it has; see `get_agent` for a variant of other types.
+
+        Args:
+            name: the name of the agent.
+            deps_type: type of the dependencies of its tools and instructions; None or `object` for any.
+            output_type: type of its answers; None for any.
+
+        Raises:
+            NodeNotFoundError: the name is unknown; a KeyError that offers the nearest names.
+            ConfigError: the agent is known to have other types.
+        """
+        found = self.get_agent(name)
+        execution, deps = found.execution, found.settings.deps
+        known: Any = execution.deps_type if deps is None else type(cast("object", deps))
+        given, wanted = (deps_type, known) if deps is None else (known, deps_type)
+        if object not in (given, wanted) and not fits_type(given, wanted):
+            raise _mistyped(name, "has dependencies of type", known, deps_type, f"deps={deps_type.__name__}(...)")
+        if not fits_type(execution.answer_type, output_type):
+            remedy = f"return_type={output_type.__name__}"
+            raise _mistyped(name, "answers", execution.answer_type, output_type, remedy)
+        return found
+
+    @overload
+    def get_agent(
+        self,
+        agent: str | Agent[Any, Any],
+        *,
+        deps: Any = None,
+        return_type: type[Out],
+        output_type: None = None,
+        model_override: Model | str | None = None,
+        session: bool | None = None,
+    ) -> Agent[Any, Out]: ...
+    @overload
+    def get_agent(
+        self,
+        agent: str | Agent[Any, Any],
+        *,
+        deps: Any = None,
+        return_type: None = None,
+        output_type: type[Out],
+        model_override: Model | str | None = None,
+        session: bool | None = None,
+    ) -> Agent[Any, Out]: ...
+    @overload
     def get_agent(
         self,
         agent: str | Agent[Any, Any],
         *,
         deps: Any = None,
         return_type: Any = None,
-        model_override: Any = None,
+        output_type: Any = None,
+        model_override: Model | str | None = None,
+        session: bool | None = None,
+    ) -> Agent[Any, Any]: ...
+
+    def get_agent(
+        self,
+        agent: str | Agent[Any, Any],
+        *,
+        deps: Any = None,
+        return_type: Any = None,
+        output_type: Any = None,
+        model_override: Model | str | None = None,
         session: bool | None = None,
     ) -> Agent[Any, Any]:
         """Return an agent by name; an agent is returned unchanged.
@@ -147,6 +215,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
             agent: the name of the agent, or the agent.
             deps: dependencies of its tools and instructions.
             return_type: type of the answer: a type, or the name of a response of the manifest.
+            output_type: the same as `return_type`.
             model_override: model of the variant.
             session: False for a variant without memory.
 
@@ -157,16 +226,24 @@ class NodeRegistry(Mapping[str, AnyNode]):
         found = self[agent] if isinstance(agent, str) else agent
         if not isinstance(found, Agent):
             raise NodeNotFoundError(f"{agent!r} is no agent but a team; use pool[{agent!r}]", node=str(agent))
-        if deps is return_type is model_override is session is None:
+        return_type = output_type if return_type is None else return_type
+        if all(one is None for one in (deps, return_type, model_override, session)):
             return found
         if isinstance(return_type, str):
             scope = ImportScope(self.manifest.allow_imports)
-            return_type = output_type(return_type, found.name, self.manifest.responses, scope)
+            return_type = output_of_name(return_type, found.name, self.manifest.responses, scope)
         made = found.variant(name=found.name, deps=deps, output_type=return_type, model=model_override, session=session)
         self._detached.add(made)
         made.connections.directory = self  # it draws from the budget of the pool
         made.tracing = found.tracing
         return made
+
+    def _check_new(self, name: object) -> None:
+        """Refuse a name that is taken, and an agent in the place of a name."""
+        if isinstance(name, MessageNode):
+            text = f"pool: add_agent makes an agent and takes its name, not {name!r}; use `await pool.add_node(agent)`"
+            raise NodeNameError(text, node=name.name)
+        check_free(cast("str", name), self._nodes.get(cast("str", name)))
 
     def _forget_in_memory(self, session: str) -> None:
         for node in (*self._nodes.values(), *self._detached):
@@ -233,3 +310,8 @@ class NodeRegistry(Mapping[str, AnyNode]):
         """
         talks: Any = self.connection_registry.values()
         return mermaid(talks, has_details=include_details)
+
+
+def _mistyped(name: str, what: str, given: Any, wanted: type, remedy: str) -> ConfigError:
+    text = f"agent {name!r} {what} {given.__name__}, not {wanted.__name__}; ask for that type, or for a variant: "
+    return ConfigError(f"{text}pool.get_agent({name!r}, {remedy})", node=name)

@@ -21,6 +21,7 @@ from actors.runtime.options import StartOptions
 from actors.runtime.ref import ActorRef
 from protocols.checks import Check, check_values, finite, whole
 from protocols.errors import AlreadyRunningError, EmptyPromptError, NotRunningError
+from protocols.keywords import spelled_out
 from protocols.messages import ChatMessage
 
 _CHECKS = {
@@ -57,13 +58,14 @@ class BackgroundRuns(NodeStats[Deps, Out]):
 
     _session: _Session | None = None
 
+    @spelled_out(RunKeywords, NO_OPTIONS)
     async def run_in_background(
         self,
         *prompts: object,
         max_count: int | UnsetType | None = UNSET,
         interval: float = 1.0,
         block: bool = False,
-        **options: Unpack[RunKeywords],
+        **options: Unpack[RunKeywords[Deps]],
     ) -> RunStats:
         """Repeat runs of the node in the background, and return the live stats at once.
 

@@ -22,12 +22,14 @@ from actors.runs.request import (
     DEFAULT_TIMEOUT,
     NO_OPTIONS,
     AddContext,
+    OutputKeywords,
     Route,
     RunKeywords,
     RunOptions,
     RunRequest,
     Settle,
 )
+from actors.runs.request import Deps as Deps
 from actors.runs.run_cost import RunCost
 from actors.runtime.clock import running_loop
 from actors.runtime.future import AsyncioFuture
@@ -40,10 +42,10 @@ from protocols.delivery_tracker import DeliveryTracker
 from protocols.errors import EmptyPromptError, NodeNameError
 from protocols.handle import Handle, Named
 from protocols.ids import new_id
+from protocols.keywords import spelled_out
 from protocols.messages import ChatMessage
 from protocols.node import Origin, Outlet
 
-Deps = TypeVar("Deps", default=object)
 Out = TypeVar("Out", default=str)
 Other = TypeVar("Other")
 
@@ -125,13 +127,14 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
 
     @overload
     async def run(
-        self, *prompts: object, output_type: type[Other], **options: Unpack[RunKeywords]
+        self, *prompts: object, output_type: type[Other], **options: Unpack[RunKeywords[Deps]]
     ) -> ChatMessage[Other]: ...
     @overload
     async def run(
-        self, *prompts: object, output_type: None = None, **options: Unpack[RunKeywords]
+        self, *prompts: object, output_type: None = None, **options: Unpack[RunKeywords[Deps]]
     ) -> ChatMessage[Out]: ...
 
+    @spelled_out(OutputKeywords, NO_OPTIONS)
     async def run(self, *prompts: object, **options: Any) -> ChatMessage[Any]:
         """Run the node once and return its answer.
 
@@ -150,13 +153,14 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
 
     @overload
     def run_sync(
-        self, *prompts: object, output_type: type[Other], **options: Unpack[RunKeywords]
+        self, *prompts: object, output_type: type[Other], **options: Unpack[RunKeywords[Deps]]
     ) -> ChatMessage[Other]: ...
     @overload
     def run_sync(
-        self, *prompts: object, output_type: None = None, **options: Unpack[RunKeywords]
+        self, *prompts: object, output_type: None = None, **options: Unpack[RunKeywords[Deps]]
     ) -> ChatMessage[Out]: ...
 
+    @spelled_out(OutputKeywords, NO_OPTIONS)
     def run_sync(self, *prompts: object, **options: Any) -> ChatMessage[Any]:
         """Do the same as `run`, blocking the caller: in scripts, threads, and notebooks with a running loop.
 
@@ -233,6 +237,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
             await self._wait_for_connections(request)
         return answer
 
+    @spelled_out(OutputKeywords, NO_OPTIONS)
     def post(
         self,
         prompts: Sequence[object],

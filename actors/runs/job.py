@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 from actors.runs.request import TOOLS, AnyTool
 from protocols.checks import FLAG, NAME, TEXT, Check, check_fields, declared_checks, is_a, list_of, whole
 from protocols.errors import ConfigError, JobError
+from protocols.keywords import named_keywords
 from protocols.messages import ChatMessage
 
 Result = TypeVar("Result", default=str)
@@ -20,6 +21,7 @@ _DEPENDENCY = Check("a type", lambda value: isinstance(value, type | UnionType |
 _RETURN_TYPE = Check("a type, not its name", lambda value: not isinstance(value, str))
 
 
+@named_keywords
 @dataclass(frozen=True, kw_only=True)
 class Job(Generic[Result]):
     """A named task: its prompt, its knowledge and tools, and the requirements on the node.

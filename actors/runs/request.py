@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, ClassVar, Protocol, TypedDict, cast
+from typing import Annotated, Any, ClassVar, Generic, Protocol, TypedDict, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -12,6 +12,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
+from typing_extensions import TypeVar
 
 from actors.prompts.pending_context import PendingContext
 from actors.runs.event_channel import StreamSink
@@ -43,6 +44,8 @@ from protocols.messages import ChatMessage
 from protocols.session import OWN, SESSION
 from protocols.tracing import RunTracing
 
+Deps = TypeVar("Deps", default=object)
+
 DEFAULT_TIMEOUT = 300.0
 """Seconds that a run may take by default."""
 
@@ -73,12 +76,12 @@ def _misspelt(settings: Any) -> bool:
     return any(get_close_matches(name, MODEL_SETTINGS, 1, 0.85) for name in unknown)
 
 
-class RunKeywords(TypedDict, total=False):
+class RunKeywords(TypedDict, Generic[Deps], total=False):
     """Keywords of every run method; `RunOptions` explains them."""
 
     model: Model | str | None
     store_history: bool | None
-    deps: Any
+    deps: Deps | None
     usage_limits: UsageLimits | None
     budget: Budget | tuple[Any, ...] | None
     usage: RunUsage | None
@@ -98,6 +101,12 @@ class RunKeywords(TypedDict, total=False):
     require_all: bool | None
     request_id: str | None
     durable: bool | None
+
+
+class OutputKeywords(RunKeywords[Deps], Generic[Deps], total=False):
+    """Keywords of the run methods whose answer may be of another type."""
+
+    output_type: Any
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -187,7 +196,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             check_keywords(f"node {node!r}: run methods take no keyword", keywords, _FIELDS, MODEL_SETTINGS)
 
         def refused(name: str, problem: str) -> Exception:
-            is_value = name == "timeout" or (name == "session" and isinstance(keywords[name], str))
+            is_value = isinstance(keywords[name], {"timeout": int | float, "session": str}.get(name, ()))
             return (ValueError if is_value else TypeError)(f"node {node!r}: {problem}")
 
         check_values(_CHECKS, keywords, refused, never_none=("include_agent_tools", "fresh"))

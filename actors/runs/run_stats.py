@@ -2,9 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from actors.stats.message_totals import MessageNumbers, MessageTotals, MessageTotalsSnapshot
@@ -181,9 +182,25 @@ class RunStats(TeamTalk, MessageNumbers):
     def __await__(self) -> Generator[Any, None, ChatMessage[Any] | None]:
         return asyncio.wrap_future(self._outcome).__await__()
 
-    def format(self, style: MessageStyle = "simple", **options: Any) -> str:
+    def format(
+        self,
+        style: MessageStyle = "simple",
+        *,
+        template: str | None = None,
+        variables: Mapping[str, object] | None = None,
+        show_metadata: bool = False,
+        show_costs: bool = False,
+    ) -> str:
         """Return the answers, one formatted message per line; see `ChatMessage.format`."""
-        return "\n".join(message.format(style, **options) for message in self.messages)
+        shown = partial(
+            ChatMessage[Any].format,
+            style=style,
+            template=template,
+            variables=variables,
+            show_metadata=show_metadata,
+            show_costs=show_costs,
+        )
+        return "\n".join(shown(message) for message in self.messages)
 
     def table(self) -> str:
         """Return the stats by node as a text table."""

@@ -10,9 +10,10 @@ from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextP
 from actors.runs.event_channel import EventChannel, StreamEvent, StreamSink
 from actors.runs.handle import Out
 from actors.runs.node_stats import NodeStats
-from actors.runs.request import RunOptions
+from actors.runs.request import NO_OPTIONS, OutputKeywords, RunOptions
 from protocols.cost import TokenUsage
 from protocols.errors import NotRunningError
+from protocols.keywords import spelled_out
 from protocols.messages import ChatMessage
 from protocols.streaming import SupportsRunStream
 
@@ -165,6 +166,7 @@ class RunStream(Generic[Out]):
         await self.aclose()
 
 
+@spelled_out(OutputKeywords, NO_OPTIONS)
 async def normalize_stream_for_teams(
     node: SupportsRunStream, *prompts: object, **options: Any
 ) -> AsyncGenerator[tuple[Any, Any], None]:

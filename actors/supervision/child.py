@@ -27,6 +27,7 @@ from protocols.checks import (
     instance_of,
 )
 from protocols.errors import nearest, safe_repr
+from protocols.keywords import named_keywords
 
 Shutdown = float | Literal["kill", "infinity"]
 """Seconds a child gets to stop before it is killed; "kill" to kill it at once; "infinity" to wait without limit."""
@@ -51,6 +52,7 @@ class ChildSpecError(SupervisionOptionError):
         """Name of the child, or a text that stands for a child without a name."""
 
 
+@named_keywords
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
     """How to start, stop and restart one child.
@@ -68,9 +70,9 @@ class ChildSpec:
 
     actor_class: Callable[..., Any]
     """Actor class, or a callable that makes the actor object. It is called for each incarnation."""
-    _: KW_ONLY
     args: tuple[Any, ...] = field(default=(), hash=False, repr=False)
     """Positional arguments of `actor_class`. The repr leaves them out, because they may be large or secret."""
+    _: KW_ONLY
     kwargs: Mapping[str, Any] = field(default=_DERIVED, hash=False, repr=False)
     """Keyword arguments of `actor_class`. The repr leaves them out."""
     name: str = _DERIVED

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypedDict, get_args
+from typing import Annotated, Any, Final, Literal, TypedDict, get_args
 
 import msgspec
 
@@ -213,3 +213,7 @@ def _check(given: Mapping[str, Any], who: str) -> None:
     check_values(_CHECKS, given, lambda _, problem: TalkError(f"{who}: {problem}"), never_none=_NEVER_NONE)
     if given.get("queued") and given.get("delay") is not None:
         raise TalkError(f"{who}: delay does not go with queued: a queued message is delivered when trigger() is called")
+
+
+TALK_DEFAULTS: Final = TalkSetting("a connection", {})
+"""The options of a connection that is given none."""

@@ -7,7 +7,7 @@ from inspect import isawaitable
 from typing import Any, Self, Unpack
 
 from actors.runtime.background_loop import current_system
-from actors.talk.context import Condition, ConnectionProcessed, TalkKeywords, TalkView, Transform
+from actors.talk.context import TALK_DEFAULTS, Condition, ConnectionProcessed, TalkKeywords, TalkView, Transform
 from actors.talk.pending import PendingQueue, RoutedMessage
 from actors.talk.pipeline import EXIT, OPEN, Steps, Targets, apply_filter, apply_transform, check_conditions
 from actors.talk.queued_delivery import deliver_waiting, kept_queue, release_waiting
@@ -21,6 +21,7 @@ from actors.talk.transform import Message, as_message
 from protocols.checks import NAME
 from protocols.errors import HopLimitError, TalkError, TalkNameError
 from protocols.handle import Handle, Named
+from protocols.keywords import spelled_out
 from protocols.node import Origin, Target
 
 
@@ -38,6 +39,7 @@ class Talk(Handle, TalkView):
 
     _pauses = 0
 
+    @spelled_out(TalkKeywords, TALK_DEFAULTS)
     def __init__(
         self,
         source: Named,

@@ -133,6 +133,20 @@ async def test_what_describes_the_work_of_the_caller_is_never_carried() -> None:
     assert seen == [(None, precision, "bare")]
 
 
+async def test_an_override_of_a_wrapped_agent_holds_for_the_runs_that_are_asked_for_inside_of_it() -> None:
+    theirs = pydantic_ai.Agent(TestModel(custom_output_text="theirs"), name="wrapped")
+    agent = Agent.from_pydantic_ai(theirs, session=False)
+    other = TestModel(custom_output_text="overridden")
+    both = Agent.from_callback(str.strip) | agent
+
+    with theirs.override(model=other):
+        assert [(await node.run("x")).content for node in (agent, both, agent.variant())] == ["overridden"] * 3
+        stats = await agent.run_in_background("x", max_count=1)
+    assert (await agent.run("x")).content == "theirs"
+    await stats
+    assert stats.messages[-1].content == "overridden"
+
+
 async def test_the_caller_captures_the_messages_of_the_first_run_it_makes() -> None:
     agent = Agent("a", model=echo_model("{prompt}"), session=False)
     with pydantic_ai.capture_run_messages() as messages:

@@ -44,13 +44,13 @@ async def test_what_is_added_to_it_later_holds_as_well_also_in_a_team() -> None:
 
 async def test_decorators_add_tools_and_instructions() -> None:
     theirs = TestModel()
-    agent: Agent[object, str] = Agent("ours", model=theirs, deps="blue")
+    agent = Agent("ours", model=theirs, deps_type=str, deps="blue")
 
     @agent.tool
     def colour(context: RunContext[str]) -> str:
         return context.deps
 
-    @agent.tool_plain(name="size")  # type: ignore[untyped-decorator] # it takes any function
+    @agent.tool_plain(name="size")
     def measure() -> int:
         return 7
 

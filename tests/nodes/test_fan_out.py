@@ -1,5 +1,5 @@
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -64,7 +64,7 @@ async def test_a_team_whose_time_ends_gives_the_answers_it_has(
 
 @pytest.mark.parametrize("policy", [2, "all"])
 async def test_a_team_whose_time_ends_before_enough_members_have_answered_fails(
-    actor_system: ActorSystem, manual_clock: ManualClock, policy: str | int
+    actor_system: ActorSystem, manual_clock: ManualClock, policy: Literal["all"] | int
 ) -> None:
     gate = BlockedAgents()
     team = Team([echo_agent("a"), gate.agent("slow")], name="team", policy=policy)

@@ -20,6 +20,7 @@ from pydantic_ai.models.function import (
 
 from actors import Agent, ChatMessage, Team, TeamRun
 from actors.nodes.node import AnyNode, MessageNode
+from actors.nodes.team_settings import SuccessPolicy
 from actors.runs.request import RunRequest
 from actors.runs.stream import RunStream
 from tests.support.nodes import current_system
@@ -112,7 +113,7 @@ def _team(kind: str, nodes: list[AnyNode], path: str) -> AnyNode:
 
     picker = Agent.from_callback(first, name=f"{path}-picker") if "picked" in kind else None
     if kind in ("any", "first", "all"):
-        return Team(nodes, name=path, policy=kind)
+        return Team(nodes, name=path, policy=SuccessPolicy.of(kind))
     if kind == "picked":
         return Team(nodes, name=path, picker=picker)
     if kind == "concat":

@@ -138,7 +138,7 @@ async def test_a_team_whose_members_all_fail_fails_and_stays_usable() -> None:
 @pytest.mark.parametrize(
     ("policy", "fails"), [("all", True), ("any", False), (2, False), ("quorum=2", False), (3, True)]
 )
-async def test_the_policy_says_how_many_must_succeed(policy: str | int, *, fails: bool) -> None:
+async def test_the_policy_says_how_many_must_succeed(policy: Any, *, fails: bool) -> None:
     team = Team([echo_agent("a"), failing_agent("bad"), echo_agent("c")], policy=policy)
 
     if fails:

@@ -165,7 +165,7 @@ async def test_an_empty_name_is_refused(name: str) -> None:
 async def test_an_unknown_setting_is_refused_and_nothing_is_added() -> None:
     pool = AgentPool[None]()
     with pytest.raises(TypeError, match="retrys"):
-        await pool.add_agent("n", retrys=3)
+        await pool.add_agent("n", retrys=3)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
     assert len(pool) == 0
 

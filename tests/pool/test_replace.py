@@ -131,10 +131,11 @@ async def test_the_place_in_the_order_is_kept_and_the_name_may_change(no_leaked_
 
 @pytest.mark.parametrize("role", ["picker", "validator"])
 async def test_who_picks_or_validates_for_a_team_is_not_removed(role: str, no_leaked_actors: None) -> None:
+    chosen: dict[str, Any] = {role: "b"}
     async with AgentPool[None]() as pool:
         for name in ("a", "b"):
             await pool.add_node(quick(name))
-        pool.create_team_run(["a"], name="t", **{role: "b"})
+        pool.create_team_run(["a"], name="t", **chosen)
 
         with pytest.raises(NodeError, match="is a member of 't'"):
             await pool.remove_node("b")

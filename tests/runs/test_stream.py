@@ -235,7 +235,7 @@ async def test_bad_calls_are_refused_before_anything_runs() -> None:
     with pytest.raises(EmptyPromptError):
         agent.run_stream()
     with pytest.raises(TypeError, match="modl"):
-        agent.run_stream("q", modl="m")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+        agent.run_stream("q", modl="m")  # type: ignore[call-overload] # pyright: ignore[reportCallIssue]
     async with agent:
         pass
     with pytest.raises(NodeStoppedError):

@@ -139,7 +139,7 @@ def read_agent(path: str | PathLike[str]) -> AgentDefinition:
 
 
 def read_agent_file(
-    path: str | PurePath, model: Model | str | None, given: Mapping[str, object], settings: AgentKeywords
+    path: str | PurePath, model: Model | str | None, given: Mapping[str, object], settings: AgentKeywords[Any]
 ) -> AgentDefinition:
     """Return the definition of a file, with the few keywords that may accompany a file.
 
