@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypedDict
 
 from pydantic_ai.agent import EndStrategy
 from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.output import OutputSpec as OutputSpec
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import UsageLimits

@@ -7,14 +7,12 @@ from os import PathLike
 from types import SimpleNamespace, TracebackType
 from typing import ClassVar, Generic, Self, Unpack, cast
 
-from pydantic_ai.models import Model
-from pydantic_ai.output import OutputSpec
 from typing_extensions import TypeVar
 
 from actors.agents.agent import Agent
 from actors.agents.manifest.imports import check_free
 from actors.agents.manifest.values import budget_of
-from actors.agents.settings import AgentKeywords, AgentSettings
+from actors.agents.settings import AgentKeywords, AgentSettings, OutputSpec
 from actors.config.load import manifest_of
 from actors.config.manifest import Manifest
 from actors.nodes.node import AnyNode
@@ -27,7 +25,7 @@ from actors.pool.services import Health, PoolServices, ServiceFactory
 from actors.pool.team_builder import TeamBuilder
 from actors.prompts.knowledge import sources_in
 from actors.runs.handle import Out
-from actors.runs.request import AnyTool
+from actors.runs.request import AnyModel, AnyTool
 from actors.runtime.system import ActorSystem
 from protocols.checks import check_keywords
 from protocols.errors import ManifestError, NodeError, NodeNameError
@@ -80,7 +78,7 @@ class AgentPool(TeamBuilder, Generic[Deps]):
         self,
         manifest: str | PathLike[str] | Manifest | None = None,
         *,
-        model: Model | str | None = None,
+        model: AnyModel | None = None,
         shared_deps: Deps | None = None,
         connect_nodes: bool = True,
         parallel_load: bool = True,
@@ -152,7 +150,7 @@ class AgentPool(TeamBuilder, Generic[Deps]):
         self,
         name: str,
         *,
-        model: Model | str | None = None,
+        model: AnyModel | None = None,
         output_type: OutputSpec[Out] = str,  # type: ignore[assignment] # as `Agent`
         deps_type: type[NodeDeps] = object,  # type: ignore[assignment]
         system_prompt: str | Sequence[str] = (),

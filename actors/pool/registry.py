@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, TypedDict, cast, overload
 
-from pydantic_ai.models import Model
-
 from actors.agents.agent import Agent
 from actors.agents.manifest.imports import ImportScope, check_free
 from actors.agents.manifest.values import output_type as output_of_name
@@ -18,6 +16,7 @@ from actors.nodes.run_cancel import CancelMode, cancel_among
 from actors.prompts.pending_context import end_kept
 from actors.runs.handle import Deps, Out
 from actors.runs.job import Job
+from actors.runs.request import AnyModel
 from actors.runtime.cell import Cell
 from actors.runtime.system import ActorSystem
 from actors.talk.diagram import mermaid
@@ -170,7 +169,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
         deps: Any = None,
         return_type: type[Out],
         output_type: None = None,
-        model_override: Model | str | None = None,
+        model_override: AnyModel | None = None,
         session: bool | None = None,
     ) -> Agent[Any, Out]: ...
     @overload
@@ -181,7 +180,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
         deps: Any = None,
         return_type: None = None,
         output_type: type[Out],
-        model_override: Model | str | None = None,
+        model_override: AnyModel | None = None,
         session: bool | None = None,
     ) -> Agent[Any, Out]: ...
     @overload
@@ -192,7 +191,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
         deps: Any = None,
         return_type: Any = None,
         output_type: Any = None,
-        model_override: Model | str | None = None,
+        model_override: AnyModel | None = None,
         session: bool | None = None,
     ) -> Agent[Any, Any]: ...
 
@@ -203,7 +202,7 @@ class NodeRegistry(Mapping[str, AnyNode]):
         deps: Any = None,
         return_type: Any = None,
         output_type: Any = None,
-        model_override: Model | str | None = None,
+        model_override: AnyModel | None = None,
         session: bool | None = None,
     ) -> Agent[Any, Any]:
         """Return an agent by name; an agent is returned unchanged.

@@ -52,6 +52,9 @@ DEFAULT_TIMEOUT = 300.0
 AnyTool = Tool[Any] | Callable[..., Any]
 """A function, or a tool of pydantic_ai."""
 
+AnyModel = Model | str
+"""A model, or its name."""
+
 MODEL = instance_of("the name of a model, or a model", str, Model)
 OUTPUT = Check(
     "a type, or an output specification of pydantic_ai", lambda value: not isinstance(value, str | bytes | int | float)
