@@ -62,7 +62,7 @@ def is_a(value: object, *types: type) -> bool:
 
 
 def fits_type(given: object, wanted: object) -> bool:
-    """Return False if both are classes, and the one is no subclass of the other; other types are not looked into."""
+    """Return False if both are classes, unless the one is a subclass of the other; other types are not looked into."""
     if not (isinstance(given, type) and isinstance(wanted, type)) or getattr(wanted, "_is_protocol", False):
         return True
     return issubclass(given, wanted)

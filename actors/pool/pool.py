@@ -162,7 +162,7 @@ class AgentPool(TeamBuilder, Generic[Deps]):
         Args are those of `Agent`; `model` and `deps` default to those of the pool.
 
         Raises:
-            NodeNameError: the name is taken or empty, or is no name.
+            NodeNameError: the name is taken or empty, or not a text.
             NodeStartError: the agent could not be started; it is not in the pool.
         """
         self._check_new(name)
