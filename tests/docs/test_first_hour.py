@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import runpy
 from typing import TYPE_CHECKING, Final
@@ -55,6 +56,8 @@ def test_a_manifest_is_begun_checked_run_and_broken(cli: Call, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     version, begun, valid = cli("--version"), cli("init"), cli("validate", "agents.yml")
     done = cli("run", "agents.yml", "briefing", "What must we do?", "--file", ROOT / "LICENSE")
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(re.findall(r"`(\w+ \w+ [^`]*\. [^`]*\.)`", TASKS[20]))))
+    chat = cli("chat", "agents.yml", "duties")
     file = tmp_path / "agents.yml"
     file.write_text(file.read_text(encoding="utf-8").replace("model:", "modle:", 1), encoding="utf-8")
     broken = cli("validate", "agents.yml")
@@ -63,6 +66,7 @@ def test_a_manifest_is_begun_checked_run_and_broken(cli: Call, tmp_path: Path, m
     assert is_expected(2, version.out)
     assert is_expected(17, valid.out)
     assert is_expected(18, done.err[done.err.index("agent ") :])
+    assert is_expected(20, chat.out)
     assert (broken.code, is_expected(19, broken.err)) == (2, True), broken.err
 
 
