@@ -55,7 +55,7 @@ bench: $(VENV)/.dev $(VENV)/.bench  ## Print one table of ratios: make bench [AR
 	$(PY) -m benchmarks $(ARGS)
 
 docs: $(VENV)/.dev  ## Build the documentation into site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
 conformance: $(VENV)/.dev  ## Run the reliability catalogue and print its table
 	$(PY) -m pytest -m "conformance and not soak" --conformance-table $(ARGS)

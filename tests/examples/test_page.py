@@ -51,9 +51,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("page", "code"), PROGRAMS, ids=[page for page, _ in PROGRAMS])
-def test_every_program_on_a_page_runs(page: str, code: str, folder: Path) -> None:
-    done = subprocess.run(
+def run_program(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=folder,
         env=environment(PYTHONPATH=str(ROOT)),
@@ -62,6 +61,11 @@ def test_every_program_on_a_page_runs(page: str, code: str, folder: Path) -> Non
         check=False,
         timeout=SECONDS,
     )
+
+
+@pytest.mark.parametrize(("page", "code"), PROGRAMS, ids=[page for page, _ in PROGRAMS])
+def test_every_program_on_a_page_runs(page: str, code: str, folder: Path) -> None:
+    done = run_program(code, folder)
 
     assert (done.returncode, done.stderr) == (0, ""), page
     assert done.stdout.strip() != ""
@@ -90,7 +94,21 @@ def test_the_output_in_the_readme_is_what_the_demo_prints(program: Call) -> None
     done = program("run", ROOT / "examples" / "briefing" / "agents.yml", "briefing", QUESTION, *files)
     table = done.err[done.err.index("agent  ") :]
 
-    assert without_times(f"{done.out}\n{table}") in map(without_times, blocks("README.md", "text"))
+    check_shown(blocks("README.md", "text")[0], f"{done.out}\n{table}")
+
+
+def test_the_fifteen_lines_of_the_readme_print_what_stands_below_them(folder: Path) -> None:
+    check_shown(blocks("README.md", "text")[1], run_program(blocks("README.md", "python")[0], folder).stdout)
+
+
+def check_shown(shown: str, printed: str) -> None:
+    """Compare a block of a page with what is printed; a line of the block may be cut with an ellipsis."""
+    lines, wholes = without_times(shown).splitlines(), without_times(printed).splitlines()
+    cut = [
+        whole[: len(line) - 1] + "…" if line.endswith("…") else whole for line, whole in zip(lines, wholes, strict=True)
+    ]
+
+    assert lines == cut
 
 
 def without_times(text: str) -> str:

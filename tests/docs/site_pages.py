@@ -1,0 +1,193 @@
+"""What mkdocs makes while it builds the site: the pages of the reference, links to them, and the drawn pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import griffe
+from mkdocs.structure.files import File
+
+import actors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
+INDEX: Final = "reference/index.md"
+OPTIONS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "Agent": ("actors.agents.settings", "AgentKeywords", "AgentSettings"),
+    "Team": ("actors.nodes.team_settings", "TeamKeywords", "TeamSettings"),
+    "Talk": ("actors.talk.context", "TalkKeywords", "TalkSetting"),
+    "MessageNode.run": ("actors.runs.request", "RunKeywords", "RunOptions"),
+}
+"""What takes keywords, where these are, and the class whose attributes tell what they mean. Each has a page."""
+_TOLD_AS: Final = {"transform": "transform_fn"}
+"""Keywords whose attribute has another name."""
+MODULES: Final[Mapping[str, str]] = {
+    "protocols.approval_events": "",
+    "protocols.brief_events": "",
+    "protocols.events": "",
+    "protocols.journal_events": "",
+    "protocols.model_events": "",
+    "protocols.triggers": "",
+    "protocols.errors": "",
+    "protocols.model_errors": "",
+    "actors.runtime.errors": "",
+    "actors.supervision.errors": "",
+    "protocols.clock": "",
+    "protocols.cluster": "",
+    "protocols.control": "",
+    "protocols.history": "",
+    "protocols.journal": "",
+    "protocols.json_value": "",
+    "protocols.mailbox": "",
+    "protocols.session": "",
+    "protocols.stores": "",
+    "protocols.streaming": "",
+    "protocols.tool_call": "",
+    "protocols.transport": "",
+    "actors.dashboard": "",
+    "actors.storage": "",
+    "actors.telemetry": "",
+    "actors.telemetry.otel_metrics": "otel_metrics",
+    "actors.testing": "",
+    "actors.testing.faults": "",
+    "actors.testing.models": "",
+    "actors.testing.network": "",
+    "actors.testing.settle": "settle",
+    "actors.triggers": "",
+    "actors.web": "",
+    "actors.app": "TriggerService",
+    "actors.app.dead_letters": "DeadLetterRow, read_dead_letters, replay_dead_letter",
+    "actors.config.load": "load_manifest, parse_manifest, load_agent",
+    "actors.config.trigger": "TriggerSpec, IntervalTrigger",
+    "actors.config.value": "Port",
+    "actors.http": "bind, running_server",
+    "actors.models.resolve": "resolve_model",
+    "actors.runs.request": "RunRequest",
+    "actors.runtime.background_loop": "current_system",
+    "actors.runtime.envelope": "Envelope",
+    "actors.runtime.mailbox": "MailboxConfig, BoundedMailbox",
+    "actors.runtime.options": "StartOptions, SystemConfig",
+    "actors.runtime.shutdown": "Shutdown, ShutdownReport, STOP_ACTORS",
+    "actors.runtime.signals": "SignalHandling",
+}
+"""What users import besides the names of `actors`: modules, and their names where others are in them as well."""
+_NOT_FOR_USERS: Final = (
+    "actor_class actor_owner actor_parent answer_problem at_work cost_of counts_alone counts_members default_prompts "
+    "delivered directory execution fail find_pool follow_cost from_definition groups home is_opened_in_parallel "
+    "is_serial job_agents job_problem join_group keep_context keep_stats make_mailbox message_key message_received "
+    "message_sent notes of_function offer pass_on perform place post prepared reconfigure request resources route "
+    "run_failed runs_until_stopped take_context take_tools tracing"
+)
+"""Attributes of nodes by which the framework itself works with them."""
+_USED: Final = json.dumps(["!^_", f"!^({_NOT_FOR_USERS.replace(' ', '|')})$"])
+FENCE: Final = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""The text of a picture on a page."""
+_PRE: Final = re.compile(r"(<pre.*?</pre>)", re.DOTALL)
+_BLANKS: Final = re.compile(r"\s*\n\s*")
+_PLAIN: Final = re.compile(r'<span class="[nopw]">([^<]*)</span>')
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the pages into the navigation."""
+    nav = cast("list[dict[str, Any]]", config["nav"])
+    reference: list[Any] = next(part["Reference"] for part in nav if "Reference" in part)
+    reference.insert(1, {"Names of `actors`": [{name: f"reference/{name}.md"} for name in names()]})
+    reference.append({"Options": [{name: f"reference/{name}.options.md"} for name in OPTIONS]})
+    reference.append({"Other modules": [{name: f"reference/{name}.md"} for name in MODULES]})
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages."""
+    made = {f"{name}.options": _options(name) for name in OPTIONS}
+    made |= {name: _name(name) for name in names()}
+    made |= {name: _module(name, members) for name, members in MODULES.items()}
+    for name, text in made.items():
+        files.append(File.generated(config, f"reference/{name}.md", content=text))
+    return files
+
+
+def names() -> list[str]:
+    """Return the public names of `actors`."""
+    return sorted(actors.__all__, key=str.lower)
+
+
+def options_of(name: str) -> list[str]:
+    """Return the attributes that tell what the keywords of something mean."""
+    module, keywords, _ = OPTIONS[name]
+    given: Mapping[str, object] = getattr(import_module(module), keywords).__annotations__
+    return [_TOLD_AS.get(key, key) for key in given]
+
+
+def _page(path: str, **options: str) -> str:
+    given = {"heading_level": "1", "show_root_heading": "true", "show_root_toc_entry": "true", **options}
+    return f"::: {path}\n    options:\n" + "".join(f"      {key}: {value}\n" for key, value in given.items())
+
+
+def _module(name: str, members: str) -> str:
+    chosen = {"members": f"[{members}]"} if members else {}
+    return _page(name, heading=name, **chosen)
+
+
+def _name(name: str) -> str:
+    links = [f"- [Options of {one}]({one}.options.md)" for one in OPTIONS if one.partition(".")[0] == name]
+    head = ["\n## Options\n", *links, ""] if links else []
+    first = "---\nsearch:\n  boost: 4\n---\n\n"  # of all that tells of it, the search is to show its page first
+    return first + _page(f"actors.{name}", heading=name, inherited_members="true", filters=_USED) + "\n".join(head)
+
+
+def _options(name: str) -> str:
+    module, _, told = OPTIONS[name]
+    shown = {
+        "inherited_members": "true",
+        "members": f"[{', '.join(options_of(name))}]",
+        "show_docstring_description": "false",
+    }
+    head = f"# Options of {name}\n\nEach keyword with its type, its default and its meaning.\n\n"
+    return head + _page(f"{module}.{told}", show_root_heading="false", show_root_toc_entry="false", **shown)
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Show the drawn pictures, and make links of the names in the index."""
+    root = "../" * page.file.src_uri.count("/")
+    markdown = FENCE.sub(lambda found: _picture(found[1], root), markdown)
+    if page.file.src_uri != INDEX:
+        return markdown
+    known = {*names(), *MODULES}
+    return re.sub(
+        r"`([\w.]+)`", lambda found: f"[{found[0]}]({found[1]}.md)" if found[1] in known else found[0], markdown
+    )
+
+
+def picture_name(text: str) -> str:
+    """Return the name of the file of a picture: another text is another picture."""
+    return f"picture-{hashlib.sha256(text.encode()).hexdigest()[:12]}.svg"
+
+
+def _picture(text: str, root: str) -> str:
+    told = ". ".join(re.findall(r"^ +acc(?:Title|Descr): (.*)", text, re.MULTILINE))
+    return f"![{told}]({root}images/{picture_name(text)})"
+
+
+def on_post_page(output: str, **_: object) -> str:
+    """Leave out what makes pages large and is not seen: blanks between the parts, and marks of plain words in code."""
+    parts = _PRE.split(output)
+    return "".join(_PLAIN.sub(r"\1", one) if one.startswith("<pre") else _BLANKS.sub("\n", one) for one in parts)
+
+
+class Examples(griffe.Extension):
+    """Has "Example:" read as a section of examples; griffe knows "Examples:" only."""
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Change the docstring of an object that was read."""
+        if obj.docstring is not None:
+            obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE)
