@@ -134,9 +134,9 @@ def test_log_lines_that_no_event_tells_go_to_standard_error_and_all_for_debuggin
     debug: bool, shown: list[str]
 ) -> None:
     code = (
-        "import logging, structlog\nfrom actors.app import configure_logging\n"
+        "import logging\nfrom actors.app import configure_logging\n"
         f"configure_logging(debug={debug})\nlogging.getLogger('understage').error('noise')\n"
-        "structlog.get_logger().error('actor crashed', actor='a')\nstructlog.get_logger().error('fault', actor='a')"
+        "engine = logging.getLogger('understage.engine')\nengine.error('actor crashed: actor a')\nengine.error('fault')"
     )
     root = Path(__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, encoding="utf-8", check=True)

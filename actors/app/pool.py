@@ -1,6 +1,7 @@
 """The `AgentPool` of `actors`: a pool with the history and the triggers of its manifest."""
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from actors.app.history_service import HistoryService
 from actors.app.journal_service import JournalService
@@ -41,6 +42,15 @@ class AgentPool(bare.AgentPool[Deps]):
             raise TypeError(f"pool {self.name!r} lives on an event loop: use `async with` in place of `with`")
 
         def __exit__(self, *_exc: object) -> None: ...
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        """Enter the pool until `close`, in a notebook or a shell: ``pool = await AgentPool("agents.yml")``."""
+        return self.__aenter__().__await__()
+
+    async def close(self) -> None:
+        """Leave the pool, as the end of ``async with`` does; without effect on a pool that does not run."""
+        if self.is_running:
+            await self.__aexit__(None, None, None)
 
     @property
     def cluster(self) -> "Host":

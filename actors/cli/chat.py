@@ -182,8 +182,9 @@ class _Talk(Shutdown):
             except asyncio.CancelledError:
                 if self._asked.is_set() or self._task is None:
                     raise
-                self._task.uncancel()
                 self.failures += 1
+            if self._task is not None and self._task.cancelling() and not self._asked.is_set():
+                self._task.uncancel()  # also when the end of the answer has swallowed it: each signal is answered
                 to_stderr("understage: cancelled")
 
     def pool_ended(self, verdict: PoolExitReason) -> None:

@@ -29,6 +29,8 @@ class ExitCode(IntEnum):
     """The process received SIGTERM."""
 
 
+stuck: list[str] = []
+"""Names of abandoned tasks and threads of `actors.cli.loop`; the process must end without waiting for them."""
 _USAGE_ERRORS = (ConfigError, ModelError, NodeNotFoundError, PromptError)
 
 

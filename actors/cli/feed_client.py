@@ -15,6 +15,7 @@ import httpx2
 import msgspec
 
 from actors.cli.exit_code import ExitCode, fail
+from protocols.plain_text import visible
 
 Tables = dict[str, dict[str, dict[str, Any]]]
 """The tables of a feed: rows by key. A table without rows may be missing."""
@@ -107,10 +108,14 @@ class _FeedMessage(msgspec.Struct):
 async def _read(path: Path, tables: Tables, is_read: asyncio.Event) -> str:
     """Keep the tables up to date once all of them are there, until the pool ends; return what became of it."""
     coming: Tables = defaultdict(dict)
+    ended = "the pool has ended"
     async with _connected(path) as http, http.stream("GET", "/api/stream") as answer:
         await _check(answer)
         try:
             async for event, data in _frames(answer):
+                if event == b"event: end":
+                    ended += f": {visible(data.decode())}"
+                    continue
                 frame = msgspec.json.decode(data, type=_FeedMessage)
                 if event == b"event: snapshot" and not frame.part:
                     coming = defaultdict(dict)
@@ -126,7 +131,7 @@ async def _read(path: Path, tables: Tables, is_read: asyncio.Event) -> str:
             if not tables:
                 raise
             return "the pool is gone: its process was killed, or has crashed"
-    return "the pool has ended"
+    return ended
 
 
 async def _frames(answer: httpx2.Response) -> AsyncGenerator[tuple[bytes, bytes]]:
@@ -135,8 +140,8 @@ async def _frames(answer: httpx2.Response) -> AsyncGenerator[tuple[bytes, bytes]
     async for piece in answer.aiter_bytes():
         *whole, rest = (rest + piece).split(b"\n\n")
         for frame in whole:
-            event, _, data = frame.partition(b"\ndata: ")
-            if data:
+            event, _, field = frame.partition(b"\n")
+            if data := field.partition(b": ")[2]:
                 yield event, data
 
 

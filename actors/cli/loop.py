@@ -7,14 +7,13 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+from actors.cli.exit_code import stuck
+
 T = TypeVar("T")
 
 PATIENCE: Final = 1.0
 """Seconds that tasks and threads have to end, after all else."""
 _THREADS: Final = "understage-loop"
-
-stuck: list[str] = []
-"""Names of the abandoned tasks and threads; the process must end without waiting for them."""
 
 
 class CommandLoop:

@@ -11,7 +11,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -25,8 +24,7 @@ from actors.cli.command.manifest import graph, init, list_nodes, schema, validat
 from actors.cli.command.run import chat, job, run
 from actors.cli.command.top import top
 from actors.cli.command.watch import watch, with_port
-from actors.cli.exit_code import ExitCode, code_of, text_of
-from actors.cli.loop import stuck
+from actors.cli.exit_code import ExitCode, code_of, stuck, text_of
 from actors.cli.option import is_debug
 from actors.cli.output import ReaderGoneError, write
 from actors.cli.redaction import RedactedStream
@@ -71,6 +69,8 @@ app.add_typer(journal)
 
 def _show_version(is_asked: bool) -> None:
     if is_asked:
+        from importlib.metadata import version
+
         write(f"{PROGRAM} {version(PROGRAM)}")
         raise typer.Exit
 

@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +14,7 @@ from actors.cli.manifest_watch import ManifestWatch
 from actors.cli.option import read_manifest
 from actors.cli.progress import to_stderr
 from actors.cli.redaction import one_line
+from actors.cli.reload_signal import reload_signal
 from actors.config.manifest import Manifest
 from actors.runtime.daemon_thread import in_daemon_thread
 
@@ -67,13 +67,13 @@ class Reloading:
         if self._watch is not None:
             await self._watch.watch(self._app.pool.manifest.files)
         self._task = asyncio.create_task(self._run(), name="reload")
-        with suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
+        reload_signal.heard = partial(asyncio.get_running_loop().call_soon_threadsafe, self._on_hangup)
+        if reload_signal.has_come:
+            self._on_hangup()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        with suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
-            asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        reload_signal.heard = None
         if self._watch is not None:
             await self._watch.close()
         if self._task is not None:

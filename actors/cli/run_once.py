@@ -175,7 +175,7 @@ async def _progress(app: App, names: Sequence[str]) -> AsyncGenerator[None]:
         if is_live := sys.stderr.isatty():
             from actors.cli.live_table import live_table
 
-            say = await stack.enter_async_context(live_table(app.read_stats, names))
+            say = await stack.enter_async_context(live_table(app.read_stats, names, app.system.clock))
 
         def tell(event: StampedEvent) -> None:
             say(line_of(event))

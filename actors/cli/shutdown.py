@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
 from actors.cli.exit_code import ExitCode
@@ -54,16 +55,18 @@ class Shutdown:
             os._exit(code)
 
         before: dict[int, object] = {}
-        with suppress(ValueError):  # not the main thread
-            for number in _CAUSES:
-                before[number] = signal.signal(number, come)
-        try:
-            yield
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            for number, handler in before.items():
-                signal.signal(number, handler)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - as it was
+        with ExitStack() as stack:
+            with suppress(ValueError):  # not the main thread
+                stack.enter_context(_woken_by_signals(loop))
+                for number in _CAUSES:
+                    before[number] = signal.signal(number, come)
+            try:
+                yield
+            finally:
+                if self._timer is not None:
+                    self._timer.cancel()
+                for number, handler in before.items():
+                    signal.signal(number, handler)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - as it was
 
     def begin(self, code: ExitCode = ExitCode.OK, reason: str = "ended") -> None:
         """Begin the orderly end; only the first cause counts."""
@@ -90,3 +93,23 @@ class Shutdown:
     @staticmethod
     def _hurry() -> None:
         ActorSystem.of(asyncio.get_running_loop()).hurry()
+
+
+@contextmanager
+def _woken_by_signals(loop: asyncio.AbstractEventLoop) -> Generator[None]:
+    """Have each signal wake the loop by a byte.
+
+    Python calls a handler when the main thread runs. A signal that another thread gets, or that comes as the loop begins
+    to wait, would be heard at the next event only, which in an idle program never comes.
+    """
+    reading, writing = socket.socketpair()
+    with reading, writing:
+        reading.setblocking(False)
+        writing.setblocking(False)
+        before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        try:
+            loop.add_reader(reading, reading.recv, 4096)
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(reading)

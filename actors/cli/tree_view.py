@@ -39,16 +39,24 @@ def document(tables: Tables) -> dict[str, Any]:
 
 
 def view(tables: Tables, width: int | None = None) -> str:
-    """Return one moment for people. A `width` in characters has the least useful columns left out."""
+    """Return one moment for people. In a `width` in characters the least useful columns are left out, and names cut."""
     pool = tables["pool"]["pool"]
     head = (HEAD[0], "host", *HEAD[1:]) if "host" in pool else HEAD
     rows = [_cells(actor, depth, tables["nodes"].get(actor["node"], {})) for _, actor, depth in flat(tables)]
+    if width is not None:
+        names = head.index("state")  # what comes before it
+        rows = [(*(_cut(cell, width * 2 // 5) for cell in row[:names]), *row[names:]) for row in rows]
     shown = _fitting(head, rows, width)
     lines = table([head[place] for place in shown], [[row[place] for place in shown] for row in rows])
     text = f"{pool['name']}: {len(rows)} actors, process {pool['pid']}, up {_uptime(pool):.0f} s\n{lines}"
     if pool["dropped_events"]:
         text += f"\n({pool['dropped_events']} events were lost, so some numbers are too small)"
-    return visible(text)
+    text = visible(text)
+    return text if width is None else "\n".join(_cut(line, width) for line in text.split("\n"))
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _uptime(pool: dict[str, Any]) -> float:

@@ -20,7 +20,7 @@ from actors.cli.progress import STEPS, TROUBLE, line_of, to_stderr
 from actors.cli.redaction import one_line
 from actors.cli.reloading import Reloading
 from actors.cli.shutdown import Shutdown
-from actors.cli.web_server import Serve, web_server
+from actors.cli.web_server import Serve, web_servers
 from actors.config.manifest import Manifest
 from actors.pool.pool import AgentPool
 from actors.runtime.errors import ActorStoppingError, RuntimeClosedError
@@ -144,10 +144,10 @@ class Watch:
     """True if changes of the manifest are applied."""
     grace: float = 30.0
     """Seconds of the orderly end, before all work is cancelled."""
-    metrics: int | None = None
-    """Port of the metrics; None for none."""
-    dashboard: int | None = None
-    """Port of the dashboard; 0 for any free one, None for no dashboard."""
+    health: str | None = None
+    """``PORT`` or ``HOST:PORT`` of the health, 0 for any free port; None for none. The same for the next two."""
+    metrics: str | None = None
+    dashboard: str | None = None
 
     def run(self) -> int:
         """Run until a signal comes, or the pool ends by itself; return the exit code that belongs to it.
@@ -162,21 +162,20 @@ class Watch:
         _check(manifest)
         if self.reloads:
             notifier_class()
-        with web_server("metrics", self.metrics) as metrics, web_server("dashboard", self.dashboard) as dashboard:
-            ending = run(self._watch(manifest, metrics, dashboard))
+        with web_servers({"health": self.health, "metrics": self.metrics, "dashboard": self.dashboard}) as serve:
+            ending = run(self._watch(manifest, serve))
         to_stderr(f"understage: {ending.reason}")
         return ending.code
 
-    async def _watch(self, manifest: Manifest, metrics: Serve, dashboard: Serve) -> Shutdown:
+    async def _watch(self, manifest: Manifest, serve: Serve) -> Shutdown:
         ending = Shutdown(self.grace)
         output = WatchOutput(shows_messages=self.shows_messages, as_json=self.as_json, on_failure=ending.begin)
         with ending.listening():
             try:
                 async with (
                     open_app(manifest, prepare=output.listen, answered=output.answered, running=output.running) as app,
-                    monitored(app.pool, self.manifest_file),
-                    metrics(app.pool),
-                    dashboard(app.pool),
+                    monitored(app.pool, self.manifest_file, lambda: ending.reason),
+                    serve(app.pool),
                     Announcement(app) as announcement,
                     self._reloading(app, announcement, ending),
                 ):
@@ -208,13 +207,13 @@ def _check(manifest: Manifest) -> None:
 
 
 @asynccontextmanager
-async def monitored(pool: AgentPool[Any], file: Path) -> AsyncGenerator[None]:
-    """Let `understage top` and `approvals` reach the pool, if possible."""
+async def monitored(pool: AgentPool[Any], file: Path, reason: Callable[[], str] = str) -> AsyncGenerator[None]:
+    """Let `understage top` and `approvals` reach the pool, if possible; `reason` says why the block has ended."""
     async with AsyncExitStack() as stack:
         try:
             from actors.dashboard import serve_monitor
 
-            await stack.enter_async_context(serve_monitor(pool, socket_path(file)))
+            await stack.enter_async_context(serve_monitor(pool, socket_path(file), reason=reason))
         except ImportError as error:
             needed = f"{error.name}, which is not installed: pip install 'understage[web]'"
             to_stderr(f"understage: 'top' and 'approvals' need {needed}")

@@ -1,7 +1,7 @@
 """`dashboard`: a pool as a web page, an application that other applications can mount."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from importlib.resources import files
@@ -25,6 +25,7 @@ from actors.http.body_limit import BodyLimit
 from actors.http.head_check import known_hosts
 from actors.http.server import SERVER_END, private_socket, running_server
 from actors.pool.pool import AgentPool
+from protocols.plain_text import one_line
 from protocols.redaction import redact
 
 MOST_STREAMS: Final = 32
@@ -70,7 +71,9 @@ def dashboard(
 
 
 @asynccontextmanager
-async def serve_monitor(pool: AgentPool[Any], path: Path | str) -> AsyncGenerator[None]:
+async def serve_monitor(
+    pool: AgentPool[Any], path: Path | str, *, reason: Callable[[], str] = str
+) -> AsyncGenerator[None]:
     """Let `understage top`, `approvals`, `approve` and `deny` reach a running pool, until the end of the block.
 
     The dashboard of the pool is served at a path that only the user of this process can open (mode 0600), which takes
@@ -79,6 +82,7 @@ async def serve_monitor(pool: AgentPool[Any], path: Path | str) -> AsyncGenerato
     Args:
         pool: the pool, on the running event loop.
         path: of the socket; one that a killed process has left there is replaced.
+        reason: called at the end of the block; `understage top` shows the text as the reason of the end.
 
     Raises:
         OSError: the socket cannot be made there, or another process uses it.
@@ -90,16 +94,18 @@ async def serve_monitor(pool: AgentPool[Any], path: Path | str) -> AsyncGenerato
         ```
     """
     with private_socket(Path(path)) as opened:
-        app = _application(pool, can_act=True, guard=Middleware(Guard, token=None))
+        app = _application(pool, can_act=True, guard=Middleware(Guard, token=None), reason=reason)
         async with running_server(app, opened, grace=1):
             yield
 
 
-def _application(pool: AgentPool[Any], can_act: bool, guard: Middleware) -> Starlette:
+def _application(
+    pool: AgentPool[Any], can_act: bool, guard: Middleware, reason: Callable[[], str] = str
+) -> Starlette:
     redact.learn_environment()
     redact.learn(secrets_in(pool.manifest))
     feed = Feed(pool, can_act=can_act)
-    page = _Page(pool, feed)
+    page = _Page(pool, feed, reason)
     routes = [
         Route("/", page.index, methods=["GET"]),
         Route("/static/{path:path}", page.static, methods=["GET"]),
@@ -115,9 +121,10 @@ def _application(pool: AgentPool[Any], can_act: bool, guard: Middleware) -> Star
 class _Page:
     """The page, its files, and its stream."""
 
-    def __init__(self, pool: AgentPool[Any], feed: Feed) -> None:
+    def __init__(self, pool: AgentPool[Any], feed: Feed, reason: Callable[[], str]) -> None:
         self._pool = pool
         self._feed = feed
+        self._reason = reason
 
     @cached_property
     def _files(self) -> dict[str, bytes]:
@@ -140,7 +147,7 @@ class _Page:
             return JSONResponse({"error": f"pool {self._pool.name!r} does not run"}, 503)
         if self._feed.viewers >= MOST_STREAMS:
             return JSONResponse({"error": f"{MOST_STREAMS} viewers look already; close one of their tabs"}, 503)
-        return _Stream(_told(self._feed, request.scope), media_type="text/event-stream")
+        return _Stream(_told(self._feed, request.scope, self._reason), media_type="text/event-stream")
 
 
 class _Stream(StreamingResponse):
@@ -159,8 +166,8 @@ class _Stream(StreamingResponse):
             await told.aclose()
 
 
-async def _told(feed: Feed, scope: Mapping[str, Any]) -> AsyncGenerator[bytes]:
-    """Yield what one viewer is told, until the server ends."""
+async def _told(feed: Feed, scope: Mapping[str, Any], reason: Callable[[], str]) -> AsyncGenerator[bytes]:
+    """Yield what one viewer is told, until the server ends, and at last why."""
     end: asyncio.Event | None = scope.get("extensions", {}).get(SERVER_END)
     viewer = feed.join()
     ending = None if end is None else asyncio.create_task(end.wait(), name="dashboard stream end")
@@ -169,6 +176,8 @@ async def _told(feed: Feed, scope: Mapping[str, Any]) -> AsyncGenerator[bytes]:
             ending.add_done_callback(lambda _: viewer.end())
         async for message in viewer.messages():
             yield message
+        if end is not None and end.is_set() and (why := one_line(redact(reason()))):
+            yield f"event: end\nreason: {why}\n\n".encode()
     finally:
         feed.leave(viewer)
         if ending is not None:

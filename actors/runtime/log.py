@@ -1,7 +1,6 @@
-"""Log lines of the engine, with a limit on repeated ones. It uses structlog as the application has configured it."""
+"""Log lines of the engine, with a limit on repeated ones."""
 
 import logging
-import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,14 +14,11 @@ _WINDOW: Final = 60.0
 _MOST_KINDS: Final = 512
 
 
+_log = logging.getLogger("understage.engine")
+
+
 def _write(level: int, event: str, fields: dict[str, Any]) -> None:
-    structlog: Any = sys.modules.get("structlog")
-    # Who has not imported structlog has not configured it, and then it would print to standard output, which belongs to
-    # the application; importing it here would take more time than the whole engine.
-    if structlog is not None and structlog.is_configured():
-        structlog.get_logger("understage").log(level, event, **fields)
-    else:
-        logging.getLogger("understage").log(level, "%s", _plain(event, fields), extra=fields)
+    _log.log(level, "%s", _plain(event, fields), extra={"event": event, **fields})
 
 
 def _plain(event: str, fields: dict[str, Any]) -> str:

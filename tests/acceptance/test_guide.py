@@ -66,18 +66,25 @@ async def test_every_example_of_the_page_about_connections_runs() -> None:
         assert len(nodes["a"].connections) == 0
 
 
-async def test_a_notebook_shows_its_pool_in_the_dashboard(
+async def test_the_cells_of_a_notebook_run_agents_and_a_pool_and_show_the_dashboard(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "agents.yml").write_text("agents: {writer: {model: offline}}", encoding="utf-8")
-    (example,) = (text for text in blocks("embedding.md", "python") if "AsyncExitStack" in text)
-    code = compile(example.replace("8420", "0"), "embedding.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    names: dict[str, Any] = {"AgentPool": AgentPool}
-    await eval(code, names)  # our own page
-    answer = await names["pool"]["writer"].run("hello")
+    names: dict[str, Any] = {}
+    _, _, section = (DOCS / "embedding.md").read_text(encoding="utf-8").partition("## In a notebook")
+    for cell in re.findall(r"```python\n(.*?)```", section, re.DOTALL):
+        code = compile(cell.replace("8420", "0"), "embedding.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        await eval(code, names)  # our own page
+    first = names["planner"].total_stats.message_count
     await names["cells"].aclose()
+    pool = names["pool"]
+    ran = pool.is_running
+    for _ in range(2):
+        await pool.close()
 
-    assert answer.content
-    assert "/?token=" in capsys.readouterr().out
-    assert not names["pool"].is_running
+    assert (ran, pool.is_running, first) == (True, False, 2)
+    *answers, address = capsys.readouterr().out.splitlines()
+    assert len(answers) == 3
+    assert all(answers)
+    assert "/?token=" in address

@@ -85,7 +85,6 @@ def _nothing(*_arguments: object, **_options: object) -> None:
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
     """Call the command line in this process, whose logging and search path stay as they are."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr("structlog.configure", _nothing)
     monkeypatch.setattr("logging.basicConfig", _nothing)
     monkeypatch.setattr("logging.Logger.setLevel", _nothing)
     monkeypatch.delenv("UNDERSTAGE_MODEL", raising=False)

@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ from rich.console import Console
 
 from actors.cli.live_table import live_table, picture
 from actors.stats.projection import Projection, StatsSnapshot
-from protocols.events import ChildRestarted, RunStarted
+from actors.testing import ManualClock
+from protocols.events import ChildRestarted, MessageSent, RunCompleted, RunStarted
 from tests.cli.conftest import ROOT, environment
 
 if TYPE_CHECKING:
@@ -58,10 +60,50 @@ async def test_the_table_ends_with_its_block_even_when_reading_fails() -> None:
         message = "no numbers"
         raise RuntimeError(message)
 
-    async with live_table(broken, ["a"]):
+    async with live_table(broken, ["a"], ManualClock()):
         await asyncio.sleep(0)
 
     assert asyncio.all_tasks() == before
+
+
+class Terminal(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_the_time_of_a_node_that_works_moves_by_seconds_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, clock, made = Terminal(), ManualClock(start=100.0), Projection()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    seen: list[str] = []
+
+    async def read() -> StatsSnapshot:
+        return made.snapshot()
+
+    async def at(*events: RunStarted | MessageSent | RunCompleted, seconds: float = 1.0) -> None:
+        made.add_all(events)
+        await clock.advance(seconds)
+        terminal.seek(0)
+        row = [line for line in terminal.read().splitlines() if " a " in line][-1]
+        seen.append(" ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", row).split()))
+        terminal.truncate(0)
+        terminal.seek(0)
+
+    async with live_table(read, ["a"], clock):
+        await at(seconds=0.1)
+        await at(RunStarted(actor="a", run_id="1"), seconds=0.1)
+        await at()
+        await at()
+        await at(MessageSent(actor="a", run_id="1", response_time=2.25), RunCompleted(actor="a", run_id="1"))
+        await at(RunStarted(actor="a", run_id="2"), seconds=0.1)
+        await at(seconds=2.0)
+
+    assert seen == [
+        "idle a 0 0 0.00 s 0", "running a 0 0 0 s 0", "running a 0 0 1 s 0", "running a 0 0 2 s 0",
+        "done a 1 0 2.25 s 0", "running a 1 0 2 s 0", "running a 1 0 4 s 0",
+    ]  # fmt: skip
 
 
 def test_on_a_terminal_the_table_moves_and_the_answer_follows(manifest: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.cli.exit_code import ExitCode
-from tests.cli.conftest import ROOT, Call
+from tests.cli.conftest import ROOT, Call, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,14 +35,43 @@ def test_every_command_has_help(cli: Call, command: str) -> None:
     assert f"understage {command}" in done.out
 
 
-def test_help_loads_neither_models_nor_the_terminal_library_nor_the_manifest_models() -> None:
-    code = (
-        "import sys\nfrom actors.cli.main import call\ncall(['--help'])\n"
-        "sys.exit(','.join({'pydantic_ai', 'rich', 'pydantic', 'yaml', 'structlog', 'actors.app'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT, capture_output=True, encoding="utf-8")
+SLOW = {
+    *("actors.app", "actors.pool", "actors.runtime", "asyncio", "httpx2", "msgspec", "pydantic_ai", "pykka", "rich"),
+    *("sqlalchemy", "starlette", "structlog", "yaml"),
+}
+OF_TYPER = {"importlib.metadata", "pydantic"}
+"""What typer loads to read the arguments of a command."""
 
-    assert done.stderr.strip() == ""
+
+@pytest.mark.parametrize(
+    ("words", "slow"),
+    [
+        ("--help", SLOW | OF_TYPER),
+        ("", SLOW | OF_TYPER),
+        ("--version", SLOW),
+        ("run --help", SLOW),
+        ("frobnicate", SLOW),
+        ("init", SLOW),
+        ("complete: ru", SLOW),
+        ("complete: watch --he", SLOW),
+    ],
+)
+def test_what_needs_no_pool_loads_nothing_slow(words: str, slow: set[str], tmp_path: Path) -> None:
+    code = (
+        "import atexit, sys\natexit.register(lambda: print(*sys.modules, sep='\\n', file=sys.stderr))\n"
+        "from actors.cli.main import main\nmain()"
+    )
+    command, _, typed = words.partition(": ")
+    completing = {"_UNDERSTAGE_COMPLETE": "complete_bash", "COMP_WORDS": f"understage {typed}"} if typed else {}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *([] if typed else command.split())], check=False, cwd=tmp_path,
+        capture_output=True, encoding="utf-8",
+        env=environment(PYTHONPATH=str(ROOT), COMP_CWORD=str(len(typed.split())), **completing),
+    )  # fmt: skip
+    loaded = set(done.stderr.splitlines())
+
+    assert "actors.cli.main" in loaded
+    assert slow & loaded == set()
 
 
 def test_without_arguments_it_shows_the_help_as_an_error(cli: Call) -> None:

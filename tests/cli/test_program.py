@@ -180,12 +180,12 @@ def test_a_reader_that_goes_away_is_told_by_the_exit_code(
 
 def test_an_error_of_the_engine_that_no_event_tells_is_shown_and_no_other() -> None:
     done = in_python("""
-from structlog import get_logger
 from actors.app import configure_logging
+from actors.runtime.log import LimitedLogger
 configure_logging()
 for line in ("actor crashed", "child given up", "a hook failed", "engine fault"):
-    get_logger("understage").error(line, actor="a")
-get_logger("understage").warning("mailbox full", actor="a")
+    LimitedLogger("main").line(40, line, actor="a")
+LimitedLogger("main").line(30, "mailbox full", actor="a")
 """, stderr=subprocess.PIPE)  # fmt: skip
 
     hook, fault = done.stderr.splitlines()

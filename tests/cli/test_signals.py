@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
+import threading
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.cli.exit_code import ExitCode
-from actors.cli.loop import CommandLoop, run, stuck
+from actors.cli import chat as chats
+from actors.cli.exit_code import ExitCode, stuck
+from actors.cli.loop import CommandLoop, run
+from actors.cli.shutdown import Shutdown
 from actors.testing.faults import cut, silence
 from actors.testing.hostile_server import HostileServer
 from actors.testing.openai_answer import Answer
 from tests.cli.conftest import start_program
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from actors.testing.hostile_server import Reply
@@ -107,6 +113,65 @@ async def test_signals_end_a_program_whose_event_loop_is_blocked(folder: Path, c
         last = await last_line(process)
 
     assert (process.returncode, last) == (ExitCode.TERMINATED, "understage: terminated, without an orderly end")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_that_another_thread_gets_is_heard_at_once(number: signal.Signals) -> None:
+    ending = Shutdown(math.inf)
+    with ending.listening():
+        threading.Thread(target=lambda: signal.pthread_kill(threading.get_ident(), number)).start()
+        async with asyncio.timeout(30):
+            await ending.wait()
+
+    assert ending.code == 128 + number
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+# -- a chat -----------------------------------------------------------------------------------------------------------
+
+
+async def swallow() -> bool:
+    """An answer whose end takes no cancellation."""
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    return True
+
+
+async def convert() -> bool:
+    """An answer that makes a failure of a cancellation."""
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        return False
+    return True
+
+
+async def be_cancelled() -> bool:
+    await asyncio.Event().wait()
+    return True
+
+
+@pytest.mark.parametrize("answer", [swallow, convert, be_cancelled])
+async def test_ctrl_c_during_an_answer_is_always_said_and_the_chat_goes_on(
+    answer: Callable[[], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = iter(["one", "two"])
+    terminal = SimpleNamespace(is_interactive=False, read_line=lambda _: next(lines, None))
+    cancelled: list[int] = []
+
+    class Turn:
+        async def ask(self, prompt: str) -> bool:
+            task = asyncio.current_task()
+            assert task is not None
+            cancelled.append(task.cancelling())
+            talk.insist(ExitCode.INTERRUPTED, "interrupted")
+            return bool(await answer())  # type: ignore[misc]
+
+    talk = chats._Talk(terminal)
+    await talk.go_on(Turn(), SimpleNamespace(verdict=None))
+
+    assert capsys.readouterr().err == 2 * "understage: cancelled\n"
+    assert (cancelled, talk.reason) == ([0, 0], "")
 
 
 # -- the loop itself ------------------------------------------------------------------------------------------------

@@ -118,6 +118,20 @@ async def test_the_tree_and_the_counters_are_shown_until_the_pool_ends(
     assert names >= {"crew", "writer", "critic", "chain", "stats"}
 
 
+@pytest.mark.parametrize(
+    ("reason", "shown"), [("", ""), ("terminated", ": terminated"), ("gave\n\nup \x1b[2Jü", ": gave up [2Jü")]
+)
+async def test_the_reason_of_the_end_is_told(folder: Path, reason: str, shown: str) -> None:
+    file = folder / "agents.yml"
+    file.write_text(MANIFEST, encoding="utf-8")
+    async with open_app(load_manifest(file)) as app:
+        async with serve_monitor(app.pool, folder / "pool.sock", reason=lambda: reason):
+            moments = Moments(folder / "pool.sock")
+            await wait_until(lambda: moments.shown)
+
+        assert await moments.work == f"the pool has ended{shown}"
+
+
 @pytest.mark.usefixtures("no_leaked_actors")
 async def test_the_socket_belongs_to_the_user_alone_and_goes_with_the_pool(folder: Path) -> None:
     before = os.umask(0)

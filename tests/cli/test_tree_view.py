@@ -46,15 +46,27 @@ def test_names_cannot_write_over_the_picture() -> None:
     assert text.splitlines()[-1] == "(3 events were lost, so some numbers are too small)"
 
 
+@pytest.mark.parametrize("long", [1, 100])
+@pytest.mark.parametrize("host", [{}, {"host": "web-7.example.org:4711"}])
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 100, None])
-def test_a_narrow_terminal_does_without_the_least_useful_columns(width: int | None) -> None:
-    head, *lines = view(tables_of("crew", "writer", "critic"), width).splitlines()[1:]
-    names = head.split()
+def test_a_narrow_terminal_does_without_the_least_useful_columns(
+    width: int | None, host: dict[str, str], long: int
+) -> None:
+    tables = tables_of("crew", "writer" * long, "critic", name="crew" * long, dropped_events=3, **host)
+    for actor in tables["actors"].values():
+        actor.update(host, state="restarting", depth=1_000)
+    lines = view(tables, width).splitlines()
+    names = lines[1].split()
 
-    assert max(map(len, (head, *lines))) <= (width or 1_000)
-    assert names == [name for name in HEAD if name in names], "the order stays"
-    assert {60: "restarts" in names, 100: names == [*HEAD], None: names == [*HEAD]}.get(width, "actor" in names)
-    assert [line.split()[0] for line in lines] == ["crew", "writer", "critic"]
+    assert max(map(len, lines)) <= (width or 1_000)
+    assert [name for name in names if name != "host"] == [name for name in HEAD if name in names], "the order stays"
+    assert [line.split()[0][:3] for line in lines[2:5]] == ["cre", "wri", "cri"]
+    if width is None or width >= 60:
+        assert {"actor", "state", *host} <= set(names)
+    if width == 60 and not host:
+        assert {"waiting", "failed"} <= set(names)
+    if width is None or (width == 100 and long == 1 and not host):
+        assert len(names) == len(HEAD) + len(host)
 
 
 @pytest.mark.parametrize(

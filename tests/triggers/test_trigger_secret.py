@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-import structlog
 
 from actors.config.trigger import EmailTrigger, WebhookTrigger
 from actors.testing.settle import settle
@@ -95,22 +94,21 @@ async def test_the_secret_of_a_webhook_and_forged_requests_leave_no_trace(
             )
             for name, port in (("w", 0), ("taken", taken.getsockname()[1]))
         ]
-        with structlog.testing.capture_logs() as logs:
-            stage = await start_triggers(actor_system, settings, RecordingNode(), wall=lambda: NOW)
-            server = stage.refs["webhooks of 127.0.0.1:0"]
-            await server.ask(Ready(), timeout=TIMEOUT)
-            headers = {**signed(), "authorization": f"Bearer {CANARY}", "cookie": f"session={CANARY}"}
-            async with client(stage) as http:
-                forged = await http.post(f"/in?token={CANARY}", content=f'"{BODY_CANARY}"'.encode(), headers=headers)
-                unknown = await http.post(f"/{CANARY}", content=BODY, headers=headers)
-                wrong = await http.post("/in", content=b"{", headers=signed(b"{"))
-            async with raw(stage) as connection:
-                await connection.send(f"{CANARY}\x1b[2J\r\n\r\n".encode())
-                answer = await connection.until_closed()
-            server.tell(crash_message())
-            await settle()
+        stage = await start_triggers(actor_system, settings, RecordingNode(), wall=lambda: NOW)
+        server = stage.refs["webhooks of 127.0.0.1:0"]
+        await server.ask(Ready(), timeout=TIMEOUT)
+        headers = {**signed(), "authorization": f"Bearer {CANARY}", "cookie": f"session={CANARY}"}
+        async with client(stage) as http:
+            forged = await http.post(f"/in?token={CANARY}", content=f'"{BODY_CANARY}"'.encode(), headers=headers)
+            unknown = await http.post(f"/{CANARY}", content=BODY, headers=headers)
+            wrong = await http.post("/in", content=b"{", headers=signed(b"{"))
+        async with raw(stage) as connection:
+            await connection.send(f"{CANARY}\x1b[2J\r\n\r\n".encode())
+            answer = await connection.until_closed()
+        server.tell(crash_message())
+        await settle()
 
-    shown = sinks.text(stage, f"{logs} {caplog.text} {capfd.readouterr()}")
+    shown = sinks.text(stage, f"{caplog.text} {capfd.readouterr()}")
     assert [forged.status_code, unknown.status_code, wrong.status_code] == [401, 401, 401]
     assert CANARY not in f"{forged.text} {unknown.text} {wrong.text} {answer!r}"
     assert "cannot listen" in shown
@@ -129,29 +127,27 @@ async def test_the_payload_of_an_accepted_webhook_is_in_its_prompt_and_nowhere_e
     config = WebhookTrigger.model_validate(
         {"type": "webhook", "name": "w", "port": 0, "path": "/in", "secret": "secret"}
     )
-    with structlog.testing.capture_logs() as logs:
-        stage = await start_triggers(actor_system, [config], node, wall=lambda: NOW)
-        await stage.ready()
-        async with client(stage) as http:
-            answer = await http.post("/in", content=body, headers=signed(body))
-        await settle()
+    stage = await start_triggers(actor_system, [config], node, wall=lambda: NOW)
+    await stage.ready()
+    async with client(stage) as http:
+        answer = await http.post("/in", content=body, headers=signed(body))
+    await settle()
 
     assert answer.status_code == 202
     assert BODY_CANARY in node.prompts[0]
     assert stage.plan.triggers[0].statistics().failed == 1
-    assert BODY_CANARY not in sinks.text(stage, f"{logs} {caplog.text} {capfd.readouterr()}")
+    assert BODY_CANARY not in sinks.text(stage, f"{caplog.text} {capfd.readouterr()}")
 
 
 async def test_the_password_of_a_mail_server_that_repeats_everything_is_not_shown(
     actor_system: ActorSystem, babbler: int, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     sinks = Sinks(actor_system)
-    with structlog.testing.capture_logs() as logs:
-        stage = await start_triggers(actor_system, [email(babbler)], RecordingNode())
-        with pytest.raises(TriggerError, match="I will not") as caught:
-            await stage.refs["n/mail"].ask(Ready(), timeout=TIMEOUT)
+    stage = await start_triggers(actor_system, [email(babbler)], RecordingNode())
+    with pytest.raises(TriggerError, match="I will not") as caught:
+        await stage.refs["n/mail"].ask(Ready(), timeout=TIMEOUT)
 
-    shown = sinks.text(stage, f"{logs} {caplog.text} {capfd.readouterr()} {_told(caught.value)}")
+    shown = sinks.text(stage, f"{caplog.text} {capfd.readouterr()} {_told(caught.value)}")
     assert "\\x1b[2J I will not" in str(caught.value)
     assert CANARY not in shown
     assert "\x1b" not in shown

@@ -19,7 +19,8 @@ def with_port(words: list[str]) -> list[str]:
         return words
     at = words.index(_OPTION)
     before, after = words[:at], words[at + 1 :]
-    return words if after and after[0].isdigit() else [*before, f"{_OPTION}={PORT}", *after]
+    is_given = bool(after) and after[0].rpartition(":")[2].isdigit()
+    return words if is_given else [*before, f"{_OPTION}={PORT}", *after]
 
 
 def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
@@ -32,18 +33,19 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer pass
     reload: Annotated[
         bool, typer.Option("--reload", help="Apply changes of the manifest to the running pool.")
     ] = False,
+    health: Annotated[
+        str | None, typer.Option("--health", metavar="[HOST:]PORT", help="Serve /health/live and /health/ready.")
+    ] = None,
     metrics: Annotated[
-        int | None, typer.Option("--metrics", metavar="PORT", min=0, max=65_535, help="Serve metrics to Prometheus.")
+        str | None, typer.Option("--metrics", metavar="[HOST:]PORT", help="Serve metrics to Prometheus.")
     ] = None,
     dashboard: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             _OPTION,
-            metavar="[PORT]",
-            min=0,
-            max=65_535,
+            metavar="[[HOST:]PORT]",
             show_default=False,
-            help=f"Show the pool as a web page of this machine, on this port: 0 for any free one, else {PORT}.",
+            help=f"Show the pool as a web page, on this port: 0 for any free one, else {PORT}.",
         ),
     ] = None,
     grace: Annotated[float, typer.Option("--grace", metavar="S", help="Seconds that an orderly end may take.")] = 30.0,
@@ -51,7 +53,8 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer pass
     """Start all agents, teams and triggers, and stay until Ctrl+C or SIGTERM.
 
     The answer to each event goes to standard output, everything else to standard error. SIGHUP has the manifest be
-    read again, --reload does so whenever it changes; what has not changed in it runs on undisturbed.
+    read again, --reload does so whenever it changes; what has not changed in it runs on undisturbed. Health, metrics
+    and dashboard are for this machine only unless HOST says where to listen; with the same address they share it.
     """
     if (file is None) == (config is None):
         fail("say which manifest: either FILE, or --config FILE")
@@ -59,6 +62,6 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer pass
 
     manifest = file if file is not None else config or Path()
     return Watch(
-        manifest, shows_messages=show_messages, as_json=as_json, reloads=reload, grace=grace, metrics=metrics,
-        dashboard=dashboard,
+        manifest, shows_messages=show_messages, as_json=as_json, reloads=reload, grace=grace, health=health,
+        metrics=metrics, dashboard=dashboard,
     ).run()  # fmt: skip
