@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
+from actors import AgentPool
+from actors.cli.command.watch import with_port
 from actors.cli.exit_code import ExitCode
+from actors.cli.web_server import web_servers
 from tests.cli.conftest import Call, start_program
 
 if TYPE_CHECKING:
@@ -177,25 +180,60 @@ def test_an_unknown_model_of_a_watched_agent_is_found_before_anything_starts(cli
     assert "'nope' is unknown" in done.err
 
 
-# -- metrics ----------------------------------------------------------------------------------------------------------
+# -- over HTTP ----------------------------------------------------------------------------------------------------------
 
 
-async def test_metrics_are_served_to_this_machine_until_the_end(manifest: Path) -> None:
-    process = await start_program("watch", written(manifest, FAILING), "--metrics", "0")
-    said = (await until(process.stderr, "metrics on"))[-1]
-    await until(process.stderr, "no luck today")
-    url = said.split()[-1]
+async def test_health_metrics_and_the_dashboard_share_a_server_of_this_machine_until_the_end(manifest: Path) -> None:
+    options = [word for name in ("health", "metrics", "dashboard") for word in (f"--{name}", "127.0.0.1:0")]
+    process = await start_program("watch", written(manifest, FAILING), *options)
+    lines: list[str] = []
+    while not all(any(word in line for line in lines) for word in ("dashboard on", "no luck today")):
+        lines += await until(process.stderr, "")
+    (address,) = (line.split()[-1] for line in lines if "dashboard on" in line)
+    site = address.partition("/?")[0]
+    evil = {"host": "evil.example"}
     async with httpx2.AsyncClient(trust_env=False) as http:
-        answer, refused = await http.get(url), await http.get(url, headers={"host": "evil.example"})
+        live, ready, metrics, page = [
+            await http.get(site + path) for path in ("/health/live", "/health/ready", "/metrics", "/")
+        ]
+        opened = await http.get(address, follow_redirects=True)
+        refused = [(await http.get(site + path, headers=evil)).status_code for path in ("/health/live", "/metrics", "/")]
     process.send_signal(signal.SIGTERM)
     await asyncio.wait_for(process.communicate(), 30)
 
-    assert url.startswith("http://127.0.0.1:")
-    assert 'understage_run_failed_total{node="boom"} 1.0' in answer.text.splitlines()
-    assert 'understage_trigger_failed_total{node="boom"} 1.0' in answer.text.splitlines()
-    assert "no luck today" not in answer.text
-    assert refused.status_code == 403
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", site)
+    said = [line.split()[-1] for line in lines if " on http" in line]
+    assert said[:2] == [f"{site}/health/ready", f"{site}/metrics"]
+    assert (live.json(), ready.json()["status"]) == ({"status": "alive"}, "ready")
+    assert 'understage_run_failed_total{node="boom"} 1.0' in metrics.text.splitlines()
+    assert 'understage_trigger_failed_total{node="boom"} 1.0' in metrics.text.splitlines()
+    assert "no luck today" not in metrics.text
+    assert (page.status_code, opened.status_code) == (401, 200), "the dashboard wants its token wherever it listens"
+    assert refused == [403, 403, 403]
     assert process.returncode == ExitCode.TERMINATED
+
+
+@pytest.mark.parametrize(
+    ("address", "shown", "answered"),
+    [
+        ("0", "127.0.0.1", {"127.0.0.1": 200, "evil.example": 403}),
+        ("0.0.0.0:0", "0.0.0.0", {"10.0.0.7": 200, "evil.example": 403}),
+        ("localhost:0", "localhost", {"localhost": 200, "10.0.0.7": 200}),
+        ("[::1]:0", "[::1]", {"[::1]": 200, "evil.example": 403}),
+    ],
+)
+async def test_a_server_listens_where_it_is_told_and_answers_that_name(
+    address: str, shown: str, answered: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with AgentPool[None]() as pool:
+        with web_servers({"health": address, "metrics": None}) as serve:
+            url = capsys.readouterr().err.split()[-1]
+            async with serve(pool), httpx2.AsyncClient(trust_env=False) as http:
+                at = url.replace("0.0.0.0", "127.0.0.1")
+                found = {name: (await http.get(at, headers={"host": name})).status_code for name in answered}
+
+    assert re.fullmatch(rf"http://{re.escape(shown)}:\d+/health/ready", url)
+    assert found == answered
 
 
 def test_a_port_in_use_is_one_line(cli: Call, manifest: Path) -> None:
@@ -207,11 +245,26 @@ def test_a_port_in_use_is_one_line(cli: Call, manifest: Path) -> None:
     assert re.fullmatch(rf"understage: --metrics {port}: the port cannot be used: .*in use\n", outcome.err)
 
 
-def test_a_number_that_is_no_port_is_one_line(cli: Call, manifest: Path) -> None:
-    outcome = cli("watch", written(manifest, BUSY), "--metrics", "70000")
+@pytest.mark.parametrize("option", ["health", "metrics", "dashboard"])
+@pytest.mark.parametrize("address", ["70000", ":80", "host:", "host:x", "-1", "\u0663", "1.2.3.4:99999"])
+def test_what_is_no_address_is_one_line(cli: Call, manifest: Path, option: str, address: str) -> None:
+    outcome = cli("watch", written(manifest, BUSY), f"--{option}={address}")
 
-    assert outcome.code == ExitCode.USAGE
-    assert "Input should be less than or equal to 65535" in outcome.err
+    words = f"--{option} {address}: that is no port from 0 to 65535, alone or after a host, as in --{option} 8080 or"
+    assert (outcome.code, outcome.err) == (ExitCode.USAGE, f"understage: {words} --{option} 0.0.0.0:8080\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "read"),
+    [
+        ("watch a.yml --dashboard", "watch a.yml --dashboard=8420"),
+        ("watch --dashboard a.yml", "watch --dashboard=8420 a.yml"),
+        ("watch --dashboard --json a.yml", "watch --dashboard=8420 --json a.yml"),
+        *[(words, words) for words in ("watch --dashboard 0 a.yml", "watch --dashboard [::]:80", "top --dashboard")],
+    ],
+)
+def test_the_dashboard_has_a_usual_port(words: str, read: str) -> None:
+    assert with_port(words.split()) == read.split()
 
 
 def test_a_missing_extra_is_one_line(cli: Call, manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
