@@ -119,10 +119,7 @@ async def _read(path: Path, tables: Tables, is_read: asyncio.Event) -> str:
                 frame = msgspec.json.decode(data, type=_FeedMessage)
                 if event == b"event: snapshot" and not frame.part:
                     coming = defaultdict(dict)
-                for name, change in frame.tables.items():
-                    coming[name].update(change.set)
-                    for key in change.gone:
-                        coming[name].pop(key, None)
+                _apply(frame, coming)
                 if frame.part == frame.parts - 1:
                     tables.clear()
                     tables.update(coming)
@@ -132,6 +129,13 @@ async def _read(path: Path, tables: Tables, is_read: asyncio.Event) -> str:
                 raise
             return "the pool is gone: its process was killed, or has crashed"
     return ended
+
+
+def _apply(frame: _FeedMessage, tables: Tables) -> None:
+    for name, change in frame.tables.items():
+        tables[name].update(change.set)
+        for key in change.gone:
+            tables[name].pop(key, None)
 
 
 async def _frames(answer: httpx2.Response) -> AsyncGenerator[tuple[bytes, bytes]]:

@@ -99,8 +99,8 @@ class Shutdown:
 def _woken_by_signals(loop: asyncio.AbstractEventLoop) -> Generator[None]:
     """Have each signal wake the loop by a byte.
 
-    Python calls a handler when the main thread runs. A signal that another thread gets, or that comes as the loop begins
-    to wait, would be heard at the next event only, which in an idle program never comes.
+    Python calls a handler when the main thread runs. A signal that another thread gets, or that comes as the loop
+    begins to wait, would be heard at the next event only, which in an idle program never comes.
     """
     reading, writing = socket.socketpair()
     with reading, writing:

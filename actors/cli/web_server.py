@@ -98,12 +98,10 @@ class _Endpoint:
 
     def served(self, pool: AgentPool[Any]) -> AbstractAsyncContextManager[object]:
         """Serve the options of a pool until the end of a block."""
-        from starlette.applications import Starlette
-        from starlette.routing import BaseRoute, Mount
+        from actors.http import application, running_server
 
-        from actors.http import running_server
-
-        routes: list[BaseRoute] = []
+        routes: list[Any] = []
+        rest: Any = None
         if "health" in self._options:
             from actors.web import health_routes
 
@@ -115,10 +113,9 @@ class _Endpoint:
         if "dashboard" in self._options:
             from actors.dashboard import dashboard
 
-            app = dashboard(pool, hosts=self._hosts)
-            _tell(f"understage: dashboard on {self._url}/?token={app.state.token}\n")
-            routes.append(Mount("/", app))
-        return running_server(Starlette(routes=routes), self.opened, grace=1)
+            rest = dashboard(pool, hosts=self._hosts)
+            _tell(f"understage: dashboard on {self._url}/?token={rest.state.token}\n")
+        return running_server(application(routes, rest), self.opened, grace=1)
 
 
 def _is_address(host: str) -> bool:

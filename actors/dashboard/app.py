@@ -99,9 +99,7 @@ async def serve_monitor(
             yield
 
 
-def _application(
-    pool: AgentPool[Any], can_act: bool, guard: Middleware, reason: Callable[[], str] = str
-) -> Starlette:
+def _application(pool: AgentPool[Any], can_act: bool, guard: Middleware, reason: Callable[[], str] = str) -> Starlette:
     redact.learn_environment()
     redact.learn(secrets_in(pool.manifest))
     feed = Feed(pool, can_act=can_act)

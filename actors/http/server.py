@@ -6,12 +6,14 @@ import signal
 import socket
 import stat
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from actors.http.head_timeout import HEAD_PATIENCE, HEADER_BYTES, LimitedProtocol
@@ -46,6 +48,11 @@ def bind(host: str, port: int) -> socket.socket:
         opened.close()
         raise
     return opened
+
+
+def application(routes: Sequence[BaseRoute], rest: ASGIApp | None = None) -> ASGIApp:
+    """Return an application of routes; `rest` takes all other requests."""
+    return Starlette(routes=[*routes, *([] if rest is None else [Mount("/", rest)])])
 
 
 @contextmanager

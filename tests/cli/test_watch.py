@@ -180,7 +180,7 @@ def test_an_unknown_model_of_a_watched_agent_is_found_before_anything_starts(cli
     assert "'nope' is unknown" in done.err
 
 
-# -- over HTTP ----------------------------------------------------------------------------------------------------------
+# -- over HTTP --------------------------------------------------------------------------------------------------------
 
 
 async def test_health_metrics_and_the_dashboard_share_a_server_of_this_machine_until_the_end(manifest: Path) -> None:
@@ -197,7 +197,9 @@ async def test_health_metrics_and_the_dashboard_share_a_server_of_this_machine_u
             await http.get(site + path) for path in ("/health/live", "/health/ready", "/metrics", "/")
         ]
         opened = await http.get(address, follow_redirects=True)
-        refused = [(await http.get(site + path, headers=evil)).status_code for path in ("/health/live", "/metrics", "/")]
+        refused = [
+            (await http.get(site + path, headers=evil)).status_code for path in ("/health/live", "/metrics", "/")
+        ]
     process.send_signal(signal.SIGTERM)
     await asyncio.wait_for(process.communicate(), 30)
 
