@@ -9,7 +9,7 @@ import signal
 import threading
 from contextlib import suppress
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,7 +23,7 @@ from actors.testing.openai_answer import Answer
 from tests.cli.conftest import start_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from actors.testing.hostile_server import Reply
@@ -153,10 +153,10 @@ async def be_cancelled() -> bool:
 
 @pytest.mark.parametrize("answer", [swallow, convert, be_cancelled])
 async def test_ctrl_c_during_an_answer_is_always_said_and_the_chat_goes_on(
-    answer: Callable[[], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    answer: Callable[[], Awaitable[bool]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = iter(["one", "two"])
-    terminal = SimpleNamespace(is_interactive=False, read_line=lambda _: next(lines, None))
+    terminal: Any = SimpleNamespace(is_interactive=False, read_line=lambda _: next(lines, None))
     cancelled: list[int] = []
 
     class Turn:
@@ -165,10 +165,12 @@ async def test_ctrl_c_during_an_answer_is_always_said_and_the_chat_goes_on(
             assert task is not None
             cancelled.append(task.cancelling())
             talk.insist(ExitCode.INTERRUPTED, "interrupted")
-            return bool(await answer())  # type: ignore[misc]
+            return await answer()
 
     talk = chats._Talk(terminal)
-    await talk.go_on(Turn(), SimpleNamespace(verdict=None))
+    turn: Any = Turn()
+    end: Any = SimpleNamespace(verdict=None)
+    await talk.go_on(turn, end)
 
     assert capsys.readouterr().err == 2 * "understage: cancelled\n"
     assert (cancelled, talk.reason) == ([0, 0], "")
