@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.cli import chat as chats
+from actors.cli.chat import _Talk as Talking  # pyright: ignore[reportPrivateUsage]
 from actors.cli.exit_code import ExitCode, stuck
 from actors.cli.loop import CommandLoop, run
 from actors.cli.shutdown import Shutdown
@@ -156,7 +156,11 @@ async def test_ctrl_c_during_an_answer_is_always_said_and_the_chat_goes_on(
     answer: Callable[[], Awaitable[bool]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = iter(["one", "two"])
-    terminal: Any = SimpleNamespace(is_interactive=False, read_line=lambda _: next(lines, None))
+
+    def read_line(_goes_on: bool) -> str | None:
+        return next(lines, None)
+
+    terminal: Any = SimpleNamespace(is_interactive=False, read_line=read_line)
     cancelled: list[int] = []
 
     class Turn:
@@ -167,7 +171,7 @@ async def test_ctrl_c_during_an_answer_is_always_said_and_the_chat_goes_on(
             talk.insist(ExitCode.INTERRUPTED, "interrupted")
             return await answer()
 
-    talk = chats._Talk(terminal)
+    talk = Talking(terminal)
     turn: Any = Turn()
     end: Any = SimpleNamespace(verdict=None)
     await talk.go_on(turn, end)
