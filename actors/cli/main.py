@@ -23,7 +23,7 @@ from actors.cli.command.journal import journal
 from actors.cli.command.manifest import graph, init, list_nodes, schema, validate
 from actors.cli.command.run import chat, job, run
 from actors.cli.command.top import top
-from actors.cli.command.watch import watch, with_port
+from actors.cli.command.watch import as_typer_reads, watch
 from actors.cli.exit_code import ExitCode, code_of, stuck, text_of
 from actors.cli.option import is_debug
 from actors.cli.output import ReaderGoneError, write
@@ -125,7 +125,7 @@ def call(arguments: Sequence[str]) -> int:
 def _call(arguments: Sequence[str]) -> int:
     words = _without_debug(list(arguments))
     is_debug.set(len(words) < len(arguments))
-    words = with_port(words)
+    words = as_typer_reads(words)
     try:
         result: object = app(words, prog_name=PROGRAM, standalone_mode=False)
     except _CALLED_WRONGLY as error:

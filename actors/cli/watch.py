@@ -208,7 +208,7 @@ def _check(manifest: Manifest) -> None:
 
 @asynccontextmanager
 async def monitored(pool: AgentPool[Any], file: Path, reason: Callable[[], str] = str) -> AsyncGenerator[None]:
-    """Let `understage top` and `approvals` reach the pool, if possible; `reason` says why the block has ended."""
+    """Let `understage top` and `approvals` reach the pool, if possible; `reason` says why the block ends."""
     async with AsyncExitStack() as stack:
         try:
             from actors.dashboard import serve_monitor

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from actors import AgentPool
-from actors.cli.command.watch import with_port
+from actors.cli.command.watch import as_typer_reads
 from actors.cli.exit_code import ExitCode
 from actors.cli.web_server import web_servers
 from tests.cli.conftest import Call, start_program
@@ -160,12 +160,12 @@ async def test_a_manifest_whose_triggers_are_switched_off_stays_alive_and_says_s
     assert process.returncode == ExitCode.INTERRUPTED
 
 
-@pytest.mark.parametrize("both", [True, False])
-def test_one_manifest_has_to_be_named(cli: Call, manifest: Path, both: bool) -> None:
+@pytest.mark.parametrize(("both", "text"), [(True, "unexpected extra argument"), (False, "Missing argument 'FILE'")])
+def test_one_manifest_has_to_be_named(cli: Call, manifest: Path, both: bool, text: str) -> None:
     done = cli("watch", *([manifest, "--config", manifest] if both else []))
 
     assert (done.code, done.out) == (ExitCode.USAGE, "")
-    assert "say which manifest" in done.err
+    assert text in done.err
 
 
 def test_a_wrong_grace_period_is_refused(cli: Call, manifest: Path) -> None:
@@ -261,12 +261,14 @@ def test_what_is_no_address_is_one_line(cli: Call, manifest: Path, option: str, 
     [
         ("watch a.yml --dashboard", "watch a.yml --dashboard=8420"),
         ("watch --dashboard a.yml", "watch --dashboard=8420 a.yml"),
+        ("watch --config a.yml --dashboard", "watch a.yml --dashboard=8420"),
+        ("watch --config=a.yml", "watch a.yml"),
         ("watch --dashboard --json a.yml", "watch --dashboard=8420 --json a.yml"),
         *[(words, words) for words in ("watch --dashboard 0 a.yml", "watch --dashboard [::]:80", "top --dashboard")],
     ],
 )
-def test_the_dashboard_has_a_usual_port(words: str, read: str) -> None:
-    assert with_port(words.split()) == read.split()
+def test_config_is_the_file_and_the_dashboard_has_a_usual_port(words: str, read: str) -> None:
+    assert as_typer_reads(words.split()) == read.split()
 
 
 def test_a_missing_extra_is_one_line(cli: Call, manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from typing import Annotated, Final
 
 import typer
 
-from actors.cli.exit_code import fail
 from actors.cli.option import AsJson
 
 PORT: Final = 8420
@@ -13,9 +12,12 @@ PORT: Final = 8420
 _OPTION: Final = "--dashboard"
 
 
-def with_port(words: list[str]) -> list[str]:
-    """Return the words of a command line; ``--dashboard`` without a number gets the usual one."""
-    if words[:1] != ["watch"] or _OPTION not in words:
+def as_typer_reads(words: list[str]) -> list[str]:
+    """Return the words of a command line: ``--config FILE`` becomes FILE, ``--dashboard`` alone gets the usual port."""
+    if words[:1] != ["watch"]:
+        return words
+    words = [word.removeprefix("--config=") for word in words if word != "--config"]
+    if _OPTION not in words:
         return words
     at = words.index(_OPTION)
     before, after = words[:at], words[at + 1 :]
@@ -24,8 +26,7 @@ def with_port(words: list[str]) -> list[str]:
 
 
 def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer passes them by keyword
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The manifest, such as agents.yml.")] = None,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The manifest, as an option.")] = None,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The manifest, such as agents.yml; also --config FILE.")],
     show_messages: Annotated[
         bool, typer.Option("--show-messages/--no-show-messages", help="Show answers and progress.")
     ] = True,
@@ -56,12 +57,9 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter for each option; typer pass
     read again, --reload does so whenever it changes; what has not changed in it runs on undisturbed. Health, metrics
     and dashboard are for this machine only unless HOST says where to listen; with the same address they share it.
     """
-    if (file is None) == (config is None):
-        fail("say which manifest: either FILE, or --config FILE")
     from actors.cli.watch import Watch
 
-    manifest = file if file is not None else config or Path()
     return Watch(
-        manifest, shows_messages=show_messages, as_json=as_json, reloads=reload, grace=grace, health=health,
+        file, shows_messages=show_messages, as_json=as_json, reloads=reload, grace=grace, health=health,
         metrics=metrics, dashboard=dashboard,
     ).run()  # fmt: skip
