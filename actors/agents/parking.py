@@ -10,10 +10,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from actors.runtime.cell import Cell
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import RUNNING, Envelope
 from actors.runtime.intake import wake
 from actors.runtime.turn import Turn
+from actors.supervision.replicas import Replicas
 from protocols.budget import drawn
 from protocols.control import Resume
 
@@ -42,6 +44,7 @@ async def parked(scope: Envelope, decided: "asyncio.Future[None]") -> None:
         if is_parked and cell.parked is not None:
             cell.parked.discard(turn)
             cell.parked = cell.parked or None
+            _fit_router(cell)
 
 
 def _leave(turn: Turn) -> bool:
@@ -58,7 +61,14 @@ def _leave(turn: Turn) -> bool:
         turn.holds_claim = False
         cell.scheduled = False
     wake(cell)
+    _fit_router(cell)
     return True
+
+
+def _fit_router(cell: Cell) -> None:
+    above = None if cell.parent is None else cell.parent.supervision
+    if isinstance(above, Replicas):
+        above.fit()
 
 
 async def _place(turn: Turn) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from inspect import iscoroutinefunction
-from typing import Annotated, Any, Final, Generic, Literal, TypedDict
+from typing import Annotated, Any, Final, Generic, Literal, TypedDict, get_args
 
 from pydantic_ai.agent import EndStrategy
 from pydantic_ai.capabilities import AbstractCapability
@@ -18,6 +18,7 @@ from actors.models.policy import POLICY, ModelPolicy
 from actors.prompts.knowledge import with_sources
 from actors.runs.lifecycle import NodeSettings
 from actors.runs.request import MODEL, MODEL_SETTINGS, OUTPUT, SETTINGS, TOOLS, TOOLSETS, USAGE_LIMITS, Deps
+from actors.supervision.replicas import Routing
 from actors.supervision.retry import Retry
 from protocols.budget import BUDGET, Budget
 from protocols.checks import (
@@ -71,6 +72,8 @@ class AgentKeywords(TypedDict, Generic[Deps], total=False):
     requires_tool_confirmation: ApprovalMode
     approval_timeout: float
     max_concurrency: int | None
+    replicas: int
+    routing: Routing
     timeout: float | None
     parallel_init: bool
     crash_on: tuple[type[Exception], ...]
@@ -152,6 +155,11 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     max_concurrency: Annotated[int | None, whole(1)] = None
     """Number of runs at the same time. None is 100 for an agent with memory, and no limit for others. Runs that use the
     same memory (of one session, or that of the agent itself) go on one after the other all the same."""
+    replicas: Annotated[int, whole(1)] = 1
+    """Actors that share the runs of the agent. `max_concurrency` is for each of them, and 100 if nothing limits it. One
+    that crashes takes only its own runs along, and restarts alone."""
+    routing: Annotated[Routing, choice(*get_args(Routing))] = "least_busy"
+    """Which replica gets a run: the one with the fewest, or the next one in turn that has a place."""
     parallel_init: Annotated[bool, FLAG] = True
     """True if the resources of the agent open at the same time, not one after the other."""
 

@@ -342,4 +342,4 @@ class JournalService(PoolService):
 
 def _lasts(node: AnyNode) -> bool:
     """Return True if one run of a node depends on those before it."""
-    return node.max_concurrency == 1 or (isinstance(node, Agent) and node.execution.sessions is not None)
+    return node.most_runs == 1 or (isinstance(node, Agent) and node.execution.sessions is not None)

@@ -193,7 +193,7 @@ def cycle_of(request: RunRequest, chain: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names from the node of a run back to it, if the node waits for the run and so cannot begin it."""
     node, entry = request.node, _entry(request)
     address, _, key = entry.partition("#")
-    is_alone = cast("NodeLifecycle", node).max_concurrency == 1
+    is_alone = cast("NodeLifecycle", node).most_runs == 1
     known = [one.partition("#")[0] if is_alone else one for one in chain]
     name = address if is_alone else entry
     if name not in known or not (is_alone or key):

@@ -9,6 +9,7 @@ from actors.nodes.node import AnyNode
 from actors.runs.handle import NodeHandle
 from actors.runs.request import AddContext, RunRequest
 from actors.runtime.actor import AsyncioActor
+from actors.supervision.replicas import workers_of
 from protocols.cluster import Lease
 from protocols.errors import HostLostError
 from protocols.transport import Context
@@ -116,4 +117,4 @@ def lost_run(node: str, why: str) -> HostLostError:
 
 def _turns(node: NodeHandle[Any, Any]) -> Any:
     ref = node.home.find()
-    return () if ref is None else ref._cell.turns or ()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the engine's
+    return [turn for cell in workers_of(() if ref is None else (ref,)) for turn in cell.turns or ()]

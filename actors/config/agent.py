@@ -18,7 +18,7 @@ from actors.config.section import Section
 from actors.config.session import SessionSpec, SessionsSpec
 from actors.config.supervision import NodeSupervision
 from actors.config.tool import ToolSpec, WorkerSpec
-from actors.config.value import BY_SHAPE, MAP, TEXT, Count, Flag, Text, ToolName
+from actors.config.value import BY_SHAPE, MAP, TEXT, Count, Flag, Positive, Text, ToolName
 
 Output = Annotated[Annotated[OutputName, TEXT] | Annotated[ResponseSpec, MAP], BY_SHAPE]
 """Type of an answer: the name of one, or a response written in place."""
@@ -32,7 +32,7 @@ InputProvider = Annotated[ImportText, WrapValidator(_console_or_import)]
 """Who is asked: the word `console`, or the import string of a function."""
 
 _OF_FUNCTIONS = frozenset(NodeSpec.model_fields.keys() - {"mcp_servers", "limits", "budget"}) | {
-    *("inherits", "type", "callback", "provider", "parallel_init", "supervision")
+    *("inherits", "type", "callback", "provider", "parallel_init", "supervision", "replicas", "routing")
 }
 """Keys that mean something to an agent that is a function."""
 
@@ -116,6 +116,10 @@ class AgentSpec(NodeSpec):
     """What it remembers; by default a new conversation with history."""
     sessions: SessionsSpec | None = None
     """How much it remembers, and of how many sessions."""
+    replicas: Positive = 1
+    """How many actors share its runs; `max_concurrency` is for each. One that crashes takes only its own runs along."""
+    routing: Literal["least_busy", "round_robin"] = "least_busy"
+    """Which replica gets a run: the one with the fewest, or the next one in turn that has a place."""
     parallel_init: Flag = True
     """Open tools, servers and knowledge at the same time."""
     supervision: NodeSupervision | None = None
@@ -125,14 +129,16 @@ class AgentSpec(NodeSpec):
     def lasts(self) -> bool:
         """True if one run depends on those before it."""
         remembers = self.function is None and (self.session is None or self.session.enabled)
-        return remembers or super().lasts
+        return remembers or (super().lasts and self.replicas == 1)
 
     @property
     def function(self) -> str | None:
         """Import string of the function that answers; None for an agent with a model."""
         return self.callback or (self.provider.callback if self.provider else None)
 
-    def _tool_mismatches(self) -> Iterator[tuple[str, str]]:
+    def _idle_keys(self) -> Iterator[tuple[str, str]]:
+        if "routing" in self.model_fields_set and self.replicas == 1:
+            yield "routing", "has no effect without 'replicas'"
         if "approval_timeout" in self.model_fields_set and self.input_provider is not None:
             yield "approval_timeout", "has no effect: 'input_provider' is asked"
         for toolset in self.toolsets:
@@ -146,7 +152,7 @@ class AgentSpec(NodeSpec):
 
     def _mismatches(self) -> Iterator[tuple[str, str]]:
         yield from super()._mismatches()
-        yield from self._tool_mismatches()
+        yield from self._idle_keys()
         if (self.type == "callback") != (self.callback is not None):
             yield "callback", "goes with 'type: callback', and only with it"
         if self.function is not None:

@@ -25,7 +25,7 @@ from actors.runtime.tree import ActorRow, rows_of
 from actors.supervision.child_state import ChildState
 from actors.triggers.schedule.source import Schedule
 from actors.triggers.trigger import Trigger
-from actors.web.health import GONE, status_of
+from actors.web.health import state_of, status_of
 from protocols.control import ActorState
 from protocols.errors import limited_text
 from protocols.triggers import TriggerEvent
@@ -115,8 +115,8 @@ class PoolRows:
             ref = node.home.find()
             if ref is not None:
                 names[ref.actor_urn] = node.name
-            if ref is None or ref.state is not ActorState.RUNNING:
-                troubled[node.name] = GONE if ref is None else str(ref.state)
+            if (state := state_of(node)) != ActorState.RUNNING:
+                troubled[node.name] = state
             yield name_of(node.name), _node(node)
         self._nodes, self._troubled = names, troubled
 

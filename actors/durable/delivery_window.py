@@ -96,7 +96,7 @@ class DeliveryWindow:
 
     def most(self) -> int:
         """Return how many messages may be under way now."""
-        return min(self.node.max_concurrency, WINDOW)
+        return min(self.node.most_runs, WINDOW)
 
     def knows(self, id: bytes) -> bool:
         """Return True if a message is in memory, so that its end is told here."""

@@ -54,7 +54,7 @@ class DurableActor:
         self._inner: ActorRef[Any] = ActorRef(cell)
 
     @property
-    def max_concurrency(self) -> int:
+    def most_runs(self) -> int:
         """Messages that the actor handles at the same time."""
         return self.cell.max_concurrency
 

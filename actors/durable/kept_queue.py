@@ -273,7 +273,7 @@ class KeptQueue:
             older = found  # of others, too: what was accepted here is no later than what they put behind it
             if not self.is_shared:
                 older = [one for one in found if one.place not in own and (not self._own or one.place < self._own)]
-            _suspect([one for one in older if not self._is_later(one)], self._node.max_concurrency)
+            _suspect([one for one in older if not self._is_later(one)], self._node.most_runs)
         self._has_suspects = self._has_suspects or any(one.is_suspect for one in found)
         for one in found:
             self._append(one)

@@ -10,17 +10,20 @@ from pydantic_ai.tools import Tool
 from actors.nodes.as_tool import tool_of
 from actors.nodes.connectable import Connecting
 from actors.nodes.diagram import DiagramGroup
+from actors.nodes.node_router import router_factory
 from actors.nodes.operators import Operand, both, register, then
 from actors.nodes.run_cancel import CancelMode, cancel_among
 from actors.runs.background import BackgroundRuns
 from actors.runs.durable import Ticket, submitted
 from actors.runs.handle import Deps, Other, Out
 from actors.runs.job import Job, Worker, job_prompts, wrong_answer
+from actors.runs.node_actor import NodeFactory
 from actors.runs.request import NO_OPTIONS, AnyTool, OutputKeywords, RunKeywords, RunOptions
 from actors.runs.selection import MultiPick, Selection, SelectionRules, choose
 from actors.runs.stream import RunStream
 from actors.runtime.cell import Cell
 from actors.runtime.clock import running_loop
+from actors.supervision.replicas import Routing
 from protocols.errors import JobError, error_text
 from protocols.keywords import spelled_out
 from protocols.messages import ChatMessage
@@ -142,8 +145,17 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         return ()
 
     def supervision(self) -> tuple[object, ...]:
-        """Return how the node supervises its members; a change needs a restart of its actor."""
-        return ()
+        """Return how the node supervises its members or replicas; a change needs a restart of its actor."""
+        return (Routing, self.routing) if self.replicas > 1 else ()
+
+    @property
+    def routing(self) -> Routing:
+        """Which of them gets a run."""
+        return getattr(self.definition.settings, "routing", "least_busy")
+
+    def factory(self) -> NodeFactory:
+        """Return what makes the node's actor; see `NodeHandle.factory`."""
+        return router_factory(self) if self.replicas > 1 else super().factory()
 
     def structure(self) -> DiagramGroup | None:
         """Return what a diagram shows inside the node. None for a node without members."""

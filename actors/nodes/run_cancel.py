@@ -11,6 +11,7 @@ from actors.runs.request import RunRequest
 from actors.runtime.clock import running_loop
 from actors.runtime.ref import ActorRef
 from actors.runtime.turn import Turn
+from actors.supervision.replicas import workers_of
 from protocols.errors import RunCancelledError
 
 CancelMode = Literal["now", "step"]
@@ -25,8 +26,7 @@ def cancel_among(refs: Iterable[ActorRef[Any]], run_id: str, mode: CancelMode) -
     """
     if mode not in get_args(CancelMode):
         raise ValueError(f"cancel_run: mode {mode!r} is unknown; use 'now' or 'step'")
-    for ref in refs:
-        cell = ref._cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - its open runs are the engine's
+    for cell in workers_of(refs):
         for turn in (*(cell.turns or ()), *(cell.parked or ())):
             message = turn.envelope.message
             if type(message) is RunRequest and message.run_id == run_id:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Any, Final
 
@@ -139,9 +139,15 @@ class NodeSupervisor:
                 await self._supervisor.update_child(policy.spec(node, self._names[node]))
 
     async def restart(self, node: AnyNode, policy: PoolPolicy) -> None:
-        """Give the node another actor behind the same ref, if the pool supervises it; its mailbox stays."""
+        """Give the node another actor behind the same ref, if the pool supervises it; its mailbox stays.
+
+        Runs that are open have `exit_timeout` seconds to end, until `adopt` says otherwise.
+        """
         if node in self._names:
-            await self._supervisor.replace_child(policy.spec(node, self._names[node]))
+            spec = policy.spec(node, self._names[node])
+            if not isinstance(spec.shutdown, str):
+                spec = replace(spec, shutdown=max(spec.shutdown, self.exit_timeout))
+            await self._supervisor.replace_child(spec)
 
     def _free_name(self, node: AnyNode) -> str:
         """Return the name of a new child: that of the node, with a number while another child has it."""

@@ -71,8 +71,18 @@ class NodeLifecycle(Runnable):
 
     @property
     def max_concurrency(self) -> int:
-        """How many runs of this node go on at the same time."""
+        """How many runs of this node go on at the same time; with replicas, in each of them."""
         return 1
+
+    @property
+    def replicas(self) -> int:
+        """How many actors share the runs of the node."""
+        return getattr(self.definition.settings, "replicas", 1)
+
+    @property
+    def most_runs(self) -> int:
+        """How many runs go on at the same time in all replicas together."""
+        return self.max_concurrency * self.replicas
 
     def ref(self) -> ActorRef[Any]:
         """Return the node's actor on the running loop, starting it if need be."""

@@ -4,7 +4,7 @@ import asyncio
 import weakref
 from collections.abc import Callable, Hashable
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 from actors.prompts.input_message import input_message
 from actors.runs.events import (
@@ -36,12 +36,16 @@ UNLIMITED = 1_000_000
 class NodeActor(AsyncioActor):
     """Runs the requests of one node. The requests hold the node, the actor does not."""
 
+    is_address: ClassVar[bool] = True
+    """True if what is sent to the node comes to this actor."""
+
     def __init__(self, node: Runnable, **options: Any) -> None:
         super().__init__(**options)
         cell = self._actor_cell
         self.runs = OpenRuns(cell.system.events)
         self._node = weakref.ref(node)
-        node.home.settle(cell.ref, cell.loop, is_owned=is_owned(cell))
+        if self.is_address:
+            node.home.settle(cell.ref, cell.loop, is_owned=is_owned(cell))
 
     @property
     def redeliver(self) -> bool:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride] - as the node is set now

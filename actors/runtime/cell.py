@@ -328,7 +328,7 @@ class Cell:
     @property
     def can_decide(self) -> bool:
         """True if this actor, as a parent, can still restart children."""
-        return self.actor is not None and self.phase in (Phase.STARTING, Phase.RUNNING)
+        return self.actor is not None and self.phase in (Phase.STARTING, Phase.RUNNING, Phase.DRAINING)
 
 
 class ChildEnded:

@@ -83,7 +83,7 @@ def post_child_event(parent: Cell, event: ChildEnded) -> None:
     if actor is None or not parent.can_decide:
         return
     step = partial(_supervise, parent, actor, partial(_decide, parent, event))
-    if parent.turns and parent.phase is Phase.RUNNING:
+    if parent.turns and parent.open:
         parent.loop.call_soon(run_control, parent, step)
     else:
         push_control(parent, step)
@@ -99,7 +99,7 @@ def _decide(parent: Cell, event: ChildEnded) -> None:
 def supervise(cell: Cell, actor: ActorHooks, step: Callable[[], None]) -> None:
     """Take a step of supervision, unless that incarnation ended: now while a handler waits, else as the next step."""
     guarded = partial(_supervise, cell, actor, step)
-    if cell.turns and cell.phase is Phase.RUNNING:
+    if cell.turns and cell.open:
         run_control(cell, guarded)
     elif cell.actor is actor and cell.can_decide:
         push_control(cell, guarded)

@@ -61,14 +61,12 @@ def _hurry(cell: Cell, mode: StopMode, timeout: float | None) -> None:
 
 
 def _drain_no_more(cell: Cell) -> None:
-    phase = cell.phase
-    if phase is Phase.CLOSING:
+    if cell.phase is Phase.CLOSING:
         cell.enter(Phase.ABORTING)
-    elif phase is Phase.DRAINING:
+    elif cell.phase is Phase.DRAINING:
         cell.enter(Phase.STOPPING)
-    discard_queue(cell)
-    if phase is Phase.DRAINING:
         _push_finish(cell)
+    discard_queue(cell)
 
 
 def kill(cell: Cell, reason: ExitReason = ExitReason.KILLED) -> WaitingFuture[bool]:
@@ -219,6 +217,8 @@ def finish_start(cell: Cell) -> None:
 
 
 def _push_finish(cell: Cell) -> None:
+    for child in [child for child in cell.children or () if child.actor is None]:
+        stop_as_child(child)  # it gets no further life, so its messages wait for nothing
     push_control(cell, partial(_finish, cell), first=True)
 
 

@@ -49,6 +49,11 @@ class Children:
         self._postponed: list[Callable[[], None]] = []
         """Steps that wait for the end of a group restart."""
 
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The intensity and the backoff, as keywords of a supervisor."""
+        return {"intensity": self._intensity, "backoff": self._backoff}
+
     # -- members --------------------------------------------------------------------------------------------------
 
     def add(self, spec: ChildSpec) -> ChildState:

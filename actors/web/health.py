@@ -8,8 +8,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from actors.http.head_check import is_known_host, known_hosts
+from actors.nodes.node import AnyNode
 from actors.pool.pool import AgentPool
 from actors.runtime.errors import RestartIntensityExceededError
+from actors.supervision.replicas import workers_of
 from protocols.control import ActorState
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -75,7 +77,16 @@ def _node(node: Any) -> dict[str, Any]:
     ref = node.home.find()
     if ref is None:
         return {"state": GONE, "restarts": 0, "waiting": 0}
-    return {"state": str(ref.state), "restarts": ref.incarnation - 1, "waiting": ref.statistics().depth}
+    restarts = sum(one.incarnation - 1 for one in {ref, *(worker.ref for worker in workers_of((ref,)))})
+    return {"state": state_of(node), "restarts": restarts, "waiting": ref.statistics().depth}
+
+
+def state_of(node: AnyNode) -> str:
+    """Return the state of the actor of a node, that of a replica if one does not run; `GONE` without an actor."""
+    ref = node.home.find()
+    if ref is None:
+        return GONE
+    return str(next((cell.state for cell in workers_of((ref,)) if cell.state != ActorState.RUNNING), ref.state))
 
 
 def guarded(answer: Answer, hosts: Sequence[str], routes: str) -> Answer:

@@ -62,6 +62,7 @@ class AgentBuilder:
         spec = self._manifest.node(name)
         assert isinstance(spec, AgentSpec)
         settings = {**node_settings(spec, self.scope), "deps": self._deps}
+        settings |= {"replicas": spec.replicas, "routing": spec.routing}
         if spec.retries is not None:
             settings["retries"] = spec.retries
         if spec.function is not None:

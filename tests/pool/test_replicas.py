@@ -1,0 +1,275 @@
+"""A node with replicas is one node: one address, one order for each session; a crash takes one replica along."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from actors import Agent, AgentPool, Team
+from actors.runtime.envelope import current
+from actors.runtime.errors import ActorCrashedError, AskCycleError
+from actors.testing import RecordingModel, settle
+from actors.web.health import readiness
+from protocols.errors import NodeStoppedError, RunCancelledError
+from tests.agents.parked_agent import Files, begun, parked_agent, run_of
+from tests.pool.reload_functions import GATE, manifest_of
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actors.testing.models import ModelCall
+
+pytestmark = pytest.mark.usefixtures("no_leaked_actors", "fresh_gate")
+
+
+class Desk:
+    """A model that notes which actor does which run, and waits until the gate opens. "crash" crashes once each."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.begun: list[tuple[str, str]] = []
+        self.open: set[str] = set()
+        self.crashed: set[str] = set()
+        self.model = RecordingModel(self.respond)
+
+    async def respond(self, call: ModelCall) -> str:
+        scope = current.get()
+        assert scope is not None
+        session = scope.message.options.session or call.prompt
+        assert session not in self.open, "two replicas work in one session"
+        self.open.add(session)
+        try:
+            self.begun.append((scope.cell.name, call.prompt))
+            await self.gate.wait()
+            if call.prompt.startswith("crash") and call.prompt not in self.crashed:
+                self.crashed.add(call.prompt)
+                raise ZeroDivisionError(call.prompt)
+            return f"did {call.prompt}"
+        finally:
+            self.open.discard(session)
+
+    def agent(self, replicas: int = 3, **options: Any) -> Agent[Any, str]:
+        return Agent("clerk", model=self.model, replicas=replicas, crash_on=(ZeroDivisionError,), **options)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def begin(agent: Agent[Any, Any], prompt: str, session: str, **options: Any) -> asyncio.Task[Any]:
+    return asyncio.ensure_future(agent.run(prompt, session=session, **options))
+
+
+async def test_sessions_are_shared_out_and_each_stays_in_order(desk: Desk) -> None:
+    async with AgentPool[Any]() as pool:
+        clerk = desk.agent(max_concurrency=1)
+        await pool.add_node(clerk)
+        runs = [begin(clerk, f"{session}{number}", session) for number in range(3) for session in "abc"]
+        await settle()
+        assert sorted(prompt for _, prompt in desk.begun) == ["a0", "b0", "c0"]
+        assert sorted(name for name, _ in desk.begun) == ["clerk#1", "clerk#2", "clerk#3"]
+        desk.gate.set()
+        await asyncio.gather(*runs)
+
+    assert {s: [prompt for _, prompt in desk.begun if prompt[0] == s] for s in "abc"} == {
+        s: [f"{s}{number}" for number in range(3)] for s in "abc"
+    }
+    assert len(clerk.sessions.get("a")) == 6
+
+
+async def test_a_crash_takes_only_the_runs_of_its_replica_along(desk: Desk) -> None:
+    async with AgentPool[Any]() as pool:
+        clerk = desk.agent(2)
+        await pool.add_node(clerk)
+        bad, good = begin(clerk, "crash", "a"), begin(clerk, "good", "b")
+        after = begin(clerk, "after", "a")
+        await settle()
+        desk.gate.set()
+
+        with pytest.raises(ZeroDivisionError):
+            await bad
+        assert (await good).content == "did good"
+        assert (await after).content == "did after"
+        assert ("clerk#2", "after") in desk.begun
+        state = readiness(pool)
+        assert (state["status"], state["nodes"]["clerk"]["state"]) == ("degraded", "restarting")
+        (root,) = [one for one in pool.supervisor.system.tree() if one.children]  # type: ignore[union-attr]
+        (router,) = root.children
+        assert [(one.name, one.state) for one in router.children] == [("clerk#1", "restarting"), ("clerk#2", "running")]
+
+
+async def test_a_node_with_replicas_works_as_a_member_a_stage_a_target_and_in_a_stream(desk: Desk) -> None:
+    desk.gate.set()
+    echo: Agent[Any, str] = Agent.from_callback(lambda text: f"<{text}>", name="echo")
+    async with AgentPool[Any]() as pool:
+        clerk = desk.agent(2)
+        await pool.add_node(clerk)
+        await pool.add_node(echo)
+        assert (await (clerk | echo).run("one")).content == "<did one>"
+        assert (await (echo | clerk).run("two")).content == "did <two>"
+        assert {one.content for one in (await Team([clerk, echo]).run("three")).associated_messages} == {
+            "did three",
+            "<three>",
+        }
+        async with clerk.run_stream("four") as stream:
+            assert "".join([text async for text in stream.stream()]) == "did four"
+        echo >> clerk  # pyright: ignore[reportUnusedExpression]
+        await echo.run("five", wait_for_connections=True)
+        clerk.add_context("Remember.")
+        await clerk.complete_tasks()
+
+    assert [prompt for _, prompt in desk.begun] == ["one", "<two>", "three", "four", "<five>"]
+
+
+async def test_a_run_in_a_replica_can_be_cancelled_and_a_closed_node_says_so(desk: Desk) -> None:
+    clerk = desk.agent(2)
+    async with clerk:
+        run = begin(clerk, "one", "a")
+        await settle()
+        (turn,) = [turn for cell in clerk.ref()._cell.children or () for turn in cell.turns or ()]  # pyright: ignore[reportPrivateUsage]
+        assert clerk.cancel_run(turn.envelope.message.run_id)
+        assert not clerk.cancel_run("unknown")
+        with pytest.raises(RunCancelledError):
+            await run
+        await settle()
+        assert clerk.is_busy() is False
+
+    with pytest.raises(NodeStoppedError):
+        await clerk.run("late")
+
+
+async def test_a_node_that_waits_for_itself_in_a_session_is_told_at_once(desk: Desk) -> None:
+    async def respond(_: ModelCall) -> str:
+        return (await clerk.run("inner", session="a")).text
+
+    clerk = Agent("clerk", model=RecordingModel(respond), replicas=2)
+    async with clerk:
+        with pytest.raises(AskCycleError):
+            await clerk.run("outer", session="a")
+
+
+async def test_a_run_that_waits_for_a_person_gives_its_place_to_others() -> None:
+    files = Files()
+    clerk = parked_agent(files, max_concurrency=1, replicas=2)
+    async with clerk:
+        parked = [await begun(clerk, f"delete {name}", session=name) for name in "abc"]
+        assert (await clerk.run("hello", session="d")).content == "said hello"
+        for _ in parked:
+            clerk.approve(run_of(clerk))
+            await settle()
+        assert {(await one).content for one in parked} == {"a is gone", "b is gone", "c is gone"}
+        assert clerk.ref()._cell.max_concurrency == 2  # pyright: ignore[reportPrivateUsage]
+
+
+def _manifest(replicas: str, version: str = "old") -> Any:
+    function = f'provider: {{type: callback, callback: "tests.pool.reload_functions:{version}"}}'
+    return manifest_of(f"b: {{{function}, max_concurrency: 2{replicas}}}")
+
+
+async def test_a_reload_that_changes_the_number_loses_no_run() -> None:
+    async with AgentPool[None](_manifest("")) as pool:
+        node, ref, runs = pool["b"], pool["b"].ref(), list[asyncio.Task[Any]]()
+        for place, replicas in enumerate((3, 5, 2, 1, 2)):
+            opened = GATE.shut()
+            runs += [asyncio.ensure_future(node.run(f"{place}.{number}")) for number in range(12)]
+            await settle()
+            reload = asyncio.ensure_future(pool.reload(_manifest(f", replicas: {replicas}")))
+            await settle()
+            runs += [asyncio.ensure_future(node.run(f"{place}+{number}")) for number in range(12)]
+            opened.set()
+            await reload
+            await settle()
+            assert (pool["b"], node.ref(), node.replicas) == (node, ref, replicas)
+            children = ref._cell.children or ()  # pyright: ignore[reportPrivateUsage]
+            assert len(children) == (0 if replicas == 1 else replicas)
+        done = await asyncio.gather(*runs)
+
+    assert len({message.content for message in done}) == len(runs)
+    assert len(GATE.calls) == len(set(GATE.calls)) == len(runs)
+
+
+async def test_a_durable_node_with_replicas_keeps_and_does_each_run_once(tmp_path: Path) -> None:
+    done: list[str] = []
+    gate = asyncio.Event()
+
+    async def work(text: str) -> str:
+        done.append(text)
+        await gate.wait()
+        return f"did {text}"
+
+    clerk: Agent[Any, str] = Agent.from_callback(work, name="clerk", replicas=3, max_concurrency=1, durable=True)
+    async with AgentPool[Any](journal=str(tmp_path / "clerk.journal")) as pool:
+        await pool.add_node(clerk)
+        tickets = [await clerk.submit(str(number)) for number in range(7)]
+        await wait_until(lambda: len(done) == 3)
+        await settle()
+        assert sorted(done) == ["0", "1", "2"]
+        gate.set()
+        answers = [await ticket.answer(timeout=20) for ticket in tickets]
+
+    assert [answer.content for answer in answers] == [f"did {number}" for number in range(7)]
+    assert sorted(done) == [str(number) for number in range(7)]
+
+
+FAILURES = (ZeroDivisionError, ActorCrashedError)
+"""Of a run that crashes its replica, and of the others that the replica had."""
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["run", "run", "run", "crash", "cancel", "reload", "turn"]), st.integers(1, 4)),
+    min_size=5,
+    max_size=40,
+)
+
+
+async def _law(steps: list[tuple[str, int]], *, redeliver: bool, ends: str) -> None:
+    desk = Desk()
+    desk.gate.set()
+    clerk = desk.agent(2, redeliver=redeliver)
+    runs: dict[str, asyncio.Task[Any]] = {}
+    sent: defaultdict[str, list[str]] = defaultdict(list)
+    limits = "supervision: {intensity: {limit: 1000}, backoff: {min: 0, max: 0}}"
+    async with AgentPool[Any](manifest_of("other: {}", limits), exit_timeout=5.0) as pool:
+        await pool.add_node(clerk)
+        for number, (step, choice) in enumerate(steps):
+            session = f"s{choice}"
+            if step in ("run", "crash"):
+                prompt = f"{step} {number}"
+                sent[session].append(prompt)
+                runs[prompt] = begin(clerk, prompt, session)
+            elif step == "cancel" and runs:
+                list(runs.values())[-choice % len(runs)].cancel()
+            elif step == "reload":
+                change = desk.agent(choice, redeliver=redeliver)
+                clerk.reconfigure(change)
+            else:
+                await asyncio.sleep(0)
+        if ends == "wait":
+            await asyncio.gather(*runs.values(), return_exceptions=True)
+    await asyncio.gather(*runs.values(), return_exceptions=True)
+
+    begun = [prompt for _, prompt in desk.begun]
+    again = bool(redeliver and desk.crashed)  # those that a crash has cut come again, too
+    assert all(begun.count(prompt) <= 1 + again for prompt in begun)
+    for prompts in sent.values():
+        order = list(dict.fromkeys(prompt for prompt in begun if prompt in prompts))
+        assert order == [prompt for prompt in prompts if prompt in order], "the order of a session is not kept"
+    if ends == "wait":
+        for prompt, run in runs.items():
+            if not run.cancelled():
+                failure = run.exception()
+                assert failure is None or isinstance(failure, FAILURES), repr(failure)
+                assert failure is not None or prompt in begun
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, redeliver=st.booleans(), ends=st.sampled_from(["wait", "close"]))
+def test_no_run_is_lost_or_done_twice_and_each_session_keeps_its_order(
+    steps: list[tuple[str, int]], *, redeliver: bool, ends: str
+) -> None:
+    asyncio.run(_law(steps, redeliver=redeliver, ends=ends))
