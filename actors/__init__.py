@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from actors.supervision.child import ChildSpec as ChildSpec
     from actors.supervision.intensity import RestartIntensity as RestartIntensity
     from actors.supervision.retry import Retry as Retry
+    from actors.supervision.router import Router as Router
     from actors.supervision.supervisor import Supervisor as Supervisor
     from actors.talk.talk import Talk as Talk
     from actors.talk.team_talk import TeamTalk as TeamTalk
@@ -78,6 +79,7 @@ _HOMES = {
     "Reject": "actors.runtime.errors",
     "RestartIntensity": "actors.supervision.intensity",
     "Retry": "actors.supervision.retry",
+    "Router": "actors.supervision.router",
     "RunStats": "actors.runs.run_stats",
     "RunStream": "actors.runs.stream",
     "Supervisor": "actors.supervision.supervisor",

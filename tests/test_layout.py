@@ -58,6 +58,7 @@ PUBLIC_NAMES = [
     "Reject",
     "RestartIntensity",
     "Retry",
+    "Router",
     "RunStats",
     "RunStream",
     "Supervisor",

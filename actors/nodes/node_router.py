@@ -15,7 +15,7 @@ PLACES = 100
 """Runs of one replica at the same time, if the node has no limit: what waits is to wait in the mailbox of the node."""
 
 
-class Replicated(Protocol):
+class NodeView(Protocol):
     """A node as its router sees it, besides what every node has."""
 
     name: str
@@ -51,7 +51,7 @@ class NodeRouter(NodeActor, Router):  # pyright: ignore[reportIncompatibleVariab
     child_kind: ClassVar[ChildKind] = "worker"
     """It stops within the time that the node has, not within that of a subtree."""
 
-    def __init__(self, node: Replicated) -> None:
+    def __init__(self, node: NodeView) -> None:
         parent = self._actor_cell.parent  # its limits hold for the replicas as well
         limits = parent.supervision.limits if parent and isinstance(parent.supervision, Children) else {}
         options = {"spec": _spec(node), "replicas": node.replicas, "routing": node.routing, **limits}
@@ -96,10 +96,10 @@ def router_factory(node: Any) -> NodeFactory:
     return NodeFactory(node, NodeRouter, _places(node) * node.replicas)
 
 
-def _places(node: Replicated) -> int:
+def _places(node: NodeView) -> int:
     return node.max_concurrency if node.max_concurrency < UNLIMITED else PLACES
 
 
-def _spec(node: Replicated) -> ChildSpec:
+def _spec(node: NodeView) -> ChildSpec:
     factory = NodeFactory(cast("Runnable", node), Replica, _places(node))
     return ChildSpec(factory, name=node.name, shutdown="kill")  # a run that is left has had the time of the router

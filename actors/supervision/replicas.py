@@ -26,8 +26,8 @@ Routing = Literal["least_busy", "round_robin"]
 _UNBOUNDED: Final = 10**9
 
 
-class Settling(LoopFuture[None]):
-    """Done when a replica has settled a message. The time of the ask does not belong to it."""
+class ReplicaReply(LoopFuture[None]):
+    """The reply of a replica to its router, which is done when a message is settled. It has no deadline."""
 
     __slots__ = ()
 
@@ -45,10 +45,10 @@ class ReplicaMailbox(BoundedMailbox):
 
     def __init__(self, who: str, config: MailboxConfig) -> None:
         super().__init__(who, config)
-        self._open: dict[Envelope, Settling] = {}
+        self._open: dict[Envelope, ReplicaReply] = {}
         self._given: Envelope | None = None
 
-    def give(self, send: Callable[[], object], origin: Envelope) -> Settling | None:
+    def give(self, send: Callable[[], object], origin: Envelope) -> ReplicaReply | None:
         """Send a message here in the name of the one that the router handles; None if it was not accepted."""
         self._given = None
         send()
@@ -56,7 +56,7 @@ class ReplicaMailbox(BoundedMailbox):
         if envelope is None:
             return None
         envelope.sender = origin.sender
-        settling = self._open[envelope] = Settling(loop=envelope.cell.loop)
+        settling = self._open[envelope] = ReplicaReply(loop=envelope.cell.loop)
         settling.envelope = envelope
         return settling
 

@@ -34,6 +34,8 @@ SAMPLES: Final = {
     "mcp_servers": ("", "mcp_servers: [uvx x]"),
     "mailbox": ("", "mailbox: {capacity: 5}"),
     "max_concurrency": ("", "max_concurrency: 3"),
+    "replicas": ("", "replicas: 3"),
+    "routing": ("replicas: 3", "routing: round_robin"),
     "timeout": ("", "timeout: 7s"),
     "limits": ("", "limits: {requests: 3}"),
     "budget": ("", "budget: {requests: 3}"),
@@ -105,6 +107,8 @@ OF_FUNCTIONS: Final = frozenset(
         "inherits",
         "supervision",
         "parallel_init",
+        "replicas",
+        "routing",
     ]
 )
 

@@ -125,10 +125,9 @@ async def test_in_turn_is_not_by_load(actor_system: ActorSystem) -> None:
         one = router.ask(0)
         await settle()
         held = desk.begun[0][0]
-        for number in range(2):  # refused at once, so the load stays as it is
+        for _ in range(2):  # refused at once, so the load stays as it is
             with pytest.raises(Reject):
                 await router.ask("no")
-            del number
         first[routing] = {name for name, message in desk.begun if message == "no"} - {held}
         assert (held in {name for name, message in desk.begun if message == "no"}) == (routing == "round_robin")
         desk.gate.set()
@@ -212,12 +211,10 @@ async def test_a_stop_lets_the_replicas_finish(actor_system: ActorSystem, mode: 
     await settle()
     desk.gate.set()
     await stopping
-    ended = [type(one.exception()) if one.exception() else "done" for one in asks]
+    failures = [one.exception() for one in asks]
 
-    assert ended[:2] == ["done", "done"]
-    assert [issubclass(one, pykka.ActorDeadError) if mode == "now" else one == "done" for one in ended[2:]] == [
-        True
-    ] * 2  # type: ignore[arg-type]
+    assert failures[:2] == [None, None]
+    assert all(isinstance(one, pykka.ActorDeadError) if mode == "now" else one is None for one in failures[2:])
     assert actor_system.tree() == ()
 
 
@@ -332,8 +329,8 @@ async def _law(system: ActorSystem, clock: ManualClock) -> None:
     assert told <= lost | set(log), "a message vanished"
     if router.is_alive():
         assert len(await proxy.children()) == len({child.name for child in await proxy.children()})
-        assert {number for number in set(log) - lost} >= answered
+        assert set(log) - lost >= answered
 
 
 def test_no_message_is_lost_and_none_is_handled_twice() -> None:
-    assert explore(_law, range(60)) == 60
+    assert explore(_law, range(25)) == 25
