@@ -52,7 +52,7 @@ class ReplicaMailbox(BoundedMailbox):
         """Send a message here in the name of the one that the router handles; None if it was not accepted."""
         self._given = None
         send()
-        envelope = self._given
+        envelope = cast("Envelope | None", self._given)
         if envelope is None:
             return None
         envelope.sender = origin.sender
