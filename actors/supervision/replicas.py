@@ -56,9 +56,10 @@ class ReplicaMailbox(BoundedMailbox):
         if envelope is None:
             return None
         envelope.sender = origin.sender
-        settling = self._open[envelope] = ReplicaReply(loop=envelope.cell.loop)
-        settling.envelope = envelope
-        return settling
+        settled: ReplicaReply = ReplicaReply(loop=envelope.cell.loop)
+        settled.envelope = envelope
+        self._open[envelope] = settled
+        return settled
 
     def put(self, envelope: Envelope) -> Envelope | None:
         """Accept a message."""
