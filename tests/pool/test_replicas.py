@@ -101,14 +101,18 @@ async def test_a_crash_takes_only_the_runs_of_its_replica_along(desk: Desk) -> N
         assert ("clerk#2", "after") in desk.begun
         state = readiness(pool)
         assert (state["status"], state["nodes"]["clerk"]["state"]) == ("degraded", "restarting")
-        (root,) = [one for one in pool.supervisor.system.tree() if one.children]  # type: ignore[union-attr]
-        (router,) = root.children
+        system: Any = clerk.ref().system
+        (router,) = next(one for one in system.tree() if one.children).children
         assert [(one.name, one.state) for one in router.children] == [("clerk#1", "restarting"), ("clerk#2", "running")]
 
 
 async def test_a_node_with_replicas_works_as_a_member_a_stage_a_target_and_in_a_stream(desk: Desk) -> None:
     desk.gate.set()
-    echo: Agent[Any, str] = Agent.from_callback(lambda text: f"<{text}>", name="echo")
+
+    def marked(text: str) -> str:
+        return f"<{text}>"
+
+    echo: Agent[Any, str] = Agent.from_callback(marked, name="echo")
     async with AgentPool[Any]() as pool:
         clerk = desk.agent(2)
         await pool.add_node(clerk)

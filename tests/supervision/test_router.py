@@ -274,10 +274,11 @@ async def test_a_router_whose_replicas_have_all_ended_crashes(actor_system: Acto
 
 def test_impossible_options_are_refused_before_anything_starts() -> None:
     spec = ChildSpec(Worker, args=(None,), name="w")
+    make: Any = Router
     wrong: dict[str, Any] = {"replicas": 0, "routing": "random", "intensity": 3, "backoff": 2}
     for name, value in wrong.items():
         with pytest.raises(SupervisionOptionError, match=f"{name} must be"):
-            Router(spec, **{"replicas": 2, name: value})
+            make(spec, **{"replicas": 2, name: value})
     with pytest.raises(ChildSpecError, match="give it to the router"):
         Router(ChildSpec(Worker, name="w", mailbox=MailboxConfig()), 2)
 
@@ -300,12 +301,14 @@ class Numbered(AsyncioActor):
 
 
 async def _law(system: ActorSystem, clock: ManualClock) -> None:
-    random, log, total = system.dispatcher.random, list[int](), 60  # type: ignore[attr-defined]
+    dispatcher: Any = system.dispatcher
+    random: Any = dispatcher.random
+    log: list[int] = []
     spec = ChildSpec(Numbered, args=(log, random), name="n")
     kind = {"intensity": OFTEN, "backoff": None, "routing": random.choice(["least_busy", "round_robin"])}
     router: ActorRef[Any] = system.start(Router, (spec, random.randrange(1, 5)), kind)
     proxy, asks, told = router.proxy(), dict[int, Any](), set[int]()
-    for number in range(total):
+    for number in range(60):
         if random.random() < 0.2:
             proxy.resize(random.randrange(1, 5))
         if random.random() < 0.5:
