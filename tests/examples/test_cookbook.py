@@ -29,6 +29,12 @@ def test_a_recipe_prints_what_it_says(recipe: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.rstrip() == textwrap.dedent(told.partition("Prints:\n")[2])
 
 
+def test_a_recipe_is_short() -> None:
+    lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in RECIPES}
+
+    assert {name: count for name, count in lines.items() if not 20 <= count <= 60} == {}
+
+
 def test_the_page_shows_each_recipe_once() -> None:
     shown = re.findall(r'^--8<-- "examples/cookbook/(.+)"$', PAGE, re.MULTILINE)
 
