@@ -2,7 +2,8 @@
 # usage: sh requirements/install.sh PYTHON VENV [NAME]
 #
 # Makes the virtual environment VENV where there is none, and installs requirements/NAME.txt and this project into it.
-# Each step is one line on standard error. What pip says goes to VENV/NAME.log, and is shown when a step fails.
+# Each step is one line on standard error; on a terminal it counts the packages that have come. What pip says goes to
+# VENV/NAME.log, and is shown when a step fails.
 # A call that was killed leaves nothing that the next call does not repair.
 set -u
 python=$1 venv=$2 name=${3:-python}
@@ -49,12 +50,33 @@ forget_half_installed() {
     rm -rf "$venv"/lib/python3*/site-packages/~*
 }
 
+# Shows how far pip is, once a second, until it is stopped or this script is gone.
+count() {
+    while sleep 1 && kill -0 $$ 2>/dev/null; do
+        printf '\runderstage: %s packages came, %s are installed ' "$(grep -c '^Collecting\|^Processing' "$log")" \
+            "$(ls -d "$venv"/lib/python3*/site-packages/*.dist-info 2>/dev/null | grep -c .)" >&2
+    done
+}
+
 # Nothing is looked up: the locked file is complete, wheels need no build, and the project is built with what it locks.
+# Python compiles a module when it is first needed; compiling all of them takes longer than all the rest.
 install() {
-    say "installing $(grep -c == "requirements/$name.txt") locked packages into $venv (once, a minute or two) ..."
+    say "installing $(grep -c == "requirements/$name.txt") locked packages into $venv (once, about a minute) ..."
     moved=$([ ! -s "$venv/.$name" ] || [ "$(cat "$venv/.$name")" = "$(place)" ] || echo --force-reinstall)
-    "$py" -m pip install --no-deps --require-hashes --only-binary :all: $moved -r "requirements/$name.txt" \
-        >>"$log" 2>&1 || fail "pip could not install requirements/$name.txt"
+    counter=
+    if [ -t 2 ]; then
+        count &
+        counter=$!
+    fi
+    "$py" -m pip install --no-compile --no-deps --require-hashes --only-binary :all: $moved \
+        -r "requirements/$name.txt" >>"$log" 2>&1
+    code=$?
+    if [ -n "$counter" ]; then
+        kill "$counter"
+        wait "$counter" 2>/dev/null
+        printf '\r\033[K' >&2
+    fi
+    [ "$code" = 0 ] || fail "pip could not install requirements/$name.txt"
     PIP_REQUIRE_HASHES=0 "$py" -m pip install --no-index --no-deps --no-build-isolation --editable . \
         >>"$log" 2>&1 || fail "pip could not install this project"
     "$py" -m pip check >>"$log" 2>&1 || fail "requirements/$name.txt is incomplete: run make lock"

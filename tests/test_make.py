@@ -73,7 +73,7 @@ def clone(tmp_path: Path) -> Clone:
 
 def install(name: str) -> list[str]:
     return [
-        f"-m pip install --no-deps --require-hashes --only-binary :all: -r requirements/{name}.txt",
+        f"-m pip install --no-compile --no-deps --require-hashes --only-binary :all: -r requirements/{name}.txt",
         "-m pip install --no-index --no-deps --no-build-isolation --editable .",
         "-m pip check",
     ]
@@ -95,6 +95,33 @@ def test_installing_is_one_line_per_step_and_leaves_standard_output_alone(clone:
         ["understage:", "making"],
         ["understage:", "installing"],
     ]
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
+@pytest.mark.parametrize("fails", ["nothing fails", "--require-hashes"])
+def test_on_a_terminal_the_packages_are_counted_and_no_counter_is_left(clone: Clone, fails: str) -> None:
+    (clone.path / "sleep").write_text("#!/bin/sh\n", encoding="utf-8")  # each second is over at once
+    (clone.path / "sleep").chmod(0o755)
+    waits = 'case "$*" in *--require-hashes*) echo Collecting one; while ! [ -e counted ]; do :; done ;; esac\n'
+    (clone.path / "python3").write_text(PYTHON.replace('case "$1 $2"', waits + 'case "$1 $2"'), encoding="utf-8")
+    ours, theirs = os.openpty()
+    known = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "PYTHON", "VENV"))}
+    variables = {"PATH": f"{clone.path}{os.pathsep}{known['PATH']}", "JOURNAL": str(clone.journal), "FAILS": fails}
+    process = subprocess.Popen(["make", "install"], cwd=clone.folder, env={**known, **variables}, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 4096):
+            shown += piece
+            if b"understage: 1 packages came, 0 are installed" in shown:
+                (clone.folder / "counted").touch()
+    except OSError:  # every process that could write to the terminal has ended
+        pass
+    os.close(ours)
+
+    assert (process.wait(SECONDS) == 0) == (fails == "nothing fails")
+    assert b"\r\x1b[K" in shown
+    assert shown.count(b"making") == 1
 
 
 @pytest.mark.parametrize("change", ["requirements/dev.txt", "pyproject.toml"])
