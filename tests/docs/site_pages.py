@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -92,6 +93,11 @@ _USED: Final = json.dumps(["!^_", f"!^({_NOT_FOR_USERS.replace(' ', '|')})$"])
 FENCE: Final = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """The text of a picture on a page."""
 _PRE: Final = re.compile(r"(<pre.*?</pre>)", re.DOTALL)
+_LABEL: Final = re.compile(
+    r'<small class="doc doc-label doc-label-(?:class|instance)-attribute">.*?</small>', re.DOTALL
+)
+_CONSTANT: Final = re.compile(r"[A-Z][A-Z_]+")
+_MADE: Final = re.compile(r"(?:msgspec\.)?field\(default_factory=(\w+)\b.*\)")
 _BLANKS: Final = re.compile(r"\s*\n\s*")
 _PLAIN: Final = re.compile(r'<span class="[nopw]">([^<]*)</span>')
 
@@ -100,7 +106,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the pages into the navigation."""
     nav = cast("list[dict[str, Any]]", config["nav"])
     reference: list[Any] = next(part["Reference"] for part in nav if "Reference" in part)
-    reference.insert(1, {"Names of `actors`": [{name: f"reference/{name}.md"} for name in names()]})
+    reference.insert(1, {"Names of actors": [{name: f"reference/{name}.md"} for name in names()]})
     reference.append({"Options": [{name: f"reference/{name}.options.md"} for name in OPTIONS]})
     reference.append({"Other modules": [{name: f"reference/{name}.md"} for name in MODULES]})
     return config
@@ -142,18 +148,19 @@ def _name(name: str) -> str:
     links = [f"- [Options of {one}]({one}.options.md)" for one in OPTIONS if one.partition(".")[0] == name]
     head = ["\n## Options\n", *links, ""] if links else []
     first = "---\nsearch:\n  boost: 4\n---\n\n"  # of all that tells of it, the search is to show its page first
-    return first + _page(f"actors.{name}", heading=name, inherited_members="true", filters=_USED) + "\n".join(head)
+    return (
+        first
+        + _page(f"actors.{name}", heading=name, inherited_members="true", filters=_USED, show_bases="false")
+        + "\n".join(head)
+    )
 
 
 def _options(name: str) -> str:
     module, _, told = OPTIONS[name]
-    shown = {
-        "inherited_members": "true",
-        "members": f"[{', '.join(options_of(name))}]",
-        "show_docstring_description": "false",
-    }
     head = f"# Options of {name}\n\nEach keyword with its type, its default and its meaning.\n\n"
-    return head + _page(f"{module}.{told}", show_root_heading="false", show_root_toc_entry="false", **shown)
+    members = f"[{', '.join(options_of(name))}]"
+    hidden = dict.fromkeys(("show_bases", "show_root_heading", "show_root_toc_entry"), "false")
+    return head + _page(f"{module}.{told}", heading_level="2", inherited_members="true", members=members, **hidden)
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
@@ -178,16 +185,41 @@ def _picture(text: str, root: str) -> str:
     return f"![{told}]({root}images/{picture_name(text)})"
 
 
+def on_page_content(html: str, **_: object) -> str:
+    """Leave out what an attribute is called in the ways of Python: its type and its default say all."""
+    return _LABEL.sub("", html)
+
+
 def on_post_page(output: str, **_: object) -> str:
     """Leave out what makes pages large and is not seen: blanks between the parts, and marks of plain words in code."""
     parts = _PRE.split(output)
     return "".join(_PLAIN.sub(r"\1", one) if one.startswith("<pre") else _BLANKS.sub("\n", one) for one in parts)
 
 
-class Examples(griffe.Extension):
-    """Has "Example:" read as a section of examples; griffe knows "Examples:" only."""
+class Reader(griffe.Extension):
+    """Reads the sources for the reference: examples, and the values of constants."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Change the docstring of an object that was read."""
+        """Have "Example:" read as the section that griffe calls "Examples:"; options speak for themselves."""
+        if obj.path in {f"{module}.{told}" for module, _, told in OPTIONS.values()}:
+            obj.docstring = None
         if obj.docstring is not None:
             obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE)
+
+    def on_attribute(self, *, attr: griffe.Attribute, **_: Any) -> None:
+        """Show the number in place of the constant that is a default."""
+        attr.value = _value(attr.value, attr)
+
+    def on_function(self, *, func: griffe.Function, **_: Any) -> None:
+        """The same of parameters."""
+        for parameter in func.parameters:
+            parameter.default = _value(parameter.default, func)
+
+
+def _value(default: str | griffe.Expr | None, owner: griffe.Object) -> str | griffe.Expr | None:
+    if made := _MADE.fullmatch(str(default)):
+        return {"dict": "{}", "list": "[]"}.get(made[1], f"{made[1]}()")
+    if not _CONSTANT.fullmatch(str(default)):
+        return default
+    value = getattr(sys.modules.get(owner.module.path), str(default), None)
+    return repr(value) if isinstance(value, int | float | str) else default

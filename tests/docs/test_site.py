@@ -114,11 +114,15 @@ def test_the_page_of_an_agent_shows_what_it_inherits(pages: dict[str, str]) -> N
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_each_option_is_told_with_its_meaning(name: str, pages: dict[str, str]) -> None:
-    module, _, told = OPTIONS[name]
+def test_each_option_is_told_with_type_default_and_meaning(name: str, pages: dict[str, str]) -> None:
     page = pages[f"reference/{name}.options/index.html"]
+    told = {
+        text.split(None, 1)[0]: text for text in map(_words, page.split('<div class="doc doc-object doc-attribute">'))
+    }
 
-    assert set(options_of(name)) - set(re.findall(rf'id="{module}\.{told}\.(\w+)"', page)) == set()
+    for option in options_of(name):
+        assert re.match(rf"{option} (?:property )?¶ {option} ?: \S.* \w+\b.*\.", told[option]), told[option]
+        assert " = " in told[option] or " property " in told[option]
     assert f'href="../{name}.options/"' in pages[f"reference/{name.partition('.')[0]}/index.html"]
 
 
