@@ -1,6 +1,6 @@
 """The statistics of a pool: what its nodes run, what that costs, and what failed."""
 
-from typing import Self
+from typing import Self, cast
 
 from actors.pool.registry import NodeRegistry
 from actors.pool.services import PoolService
@@ -40,5 +40,4 @@ class StatsService(PoolService):
         Raises:
             ActorStoppingError: the pool was left.
         """
-        snapshot: StatsSnapshot = await self._actor.ask(ReadStats())
-        return snapshot
+        return cast("StatsSnapshot", await self._actor.ask(ReadStats()))

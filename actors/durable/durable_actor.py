@@ -6,7 +6,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -81,7 +81,9 @@ class DurableActor:
     def message_key(self, _request: RunRequest) -> None:
         """Return None: nothing but the concurrency of the actor keeps its messages in order."""
 
-    def ask(self, request: RunRequest, *, block: bool = False, timeout: float | None = None) -> AsyncioFuture[Any]:
+    def ask(
+        self, request: RunRequest, *, block: Literal[False] = False, timeout: float | None = None
+    ) -> AsyncioFuture[Any]:
         """Give the actor a kept message, with an outbox for what its handler tells."""
         kept: Any = request.kept
         kept.outbox = Outbox(request, self.system.clock)

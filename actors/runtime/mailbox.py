@@ -53,8 +53,7 @@ class MailboxConfig:
         if (self.overflow is Overflow.COALESCE) != (self.key is not None):
             raise ValueError("mailbox key and overflow 'coalesce' go together: give both or neither")
         if self.overflow is Overflow.COALESCE and self.priority is not None:
-            message = "mailbox priority does not go with overflow 'coalesce': a replaced message keeps its place"
-            raise ValueError(message)
+            raise ValueError("mailbox priority does not go with overflow 'coalesce': what is replaced keeps its place")
 
     def build(self, who: str) -> Mailbox[Envelope]:
         """Make the mailbox of one actor, named `who` in errors."""

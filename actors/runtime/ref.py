@@ -1,9 +1,9 @@
 """The address of an actor: valid in every thread, over restarts, and after the end (when sending fails at once)."""
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, cast, overload
 
 import pykka
 
@@ -23,8 +23,16 @@ from protocols.context import carriers
 from protocols.control import ActorState, DeadLetterReason, StopMode
 from protocols.handle import Handle
 from protocols.mailbox import MailboxStatistics
+from protocols.receiver import Receives
 
-A = TypeVar("A")
+A = TypeVar("A", covariant=True)
+M = TypeVar("M")
+R = TypeVar("R")
+_Plain: TypeAlias = "ActorRef[Receives[M, R]]"
+_Async: TypeAlias = "ActorRef[Receives[M, Coroutine[Any, Any, R]]]"
+_Silent: TypeAlias = "ActorRef[Receives[M, Coroutine[Any, Any, None] | None]]"
+_No: TypeAlias = Literal[False] | None
+Mode: TypeAlias = Literal["drain", "now"]
 
 
 class _Default:
@@ -33,6 +41,7 @@ class _Default:
 
 
 DEFAULT: Final = _Default()
+_Wait: TypeAlias = float | _Default | None
 
 
 class AskFuture(LoopFuture[Any]):
@@ -108,8 +117,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
 
     def is_alive(self) -> bool:
         """Return True if the actor takes messages, also between two incarnations; False once it is stopping."""
-        cell = self._cell
-        return cell.phase < Phase.CLOSING and not cell.system.is_forked
+        return self._cell.phase < Phase.CLOSING and not self._cell.system.is_forked
 
     def statistics(self) -> MailboxStatistics:
         """Return how full the mailbox is."""
@@ -118,7 +126,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         age = cell.system.clock.now() - oldest.at if oldest is not None else 0.0
         return MailboxStatistics(len(cell.mailbox), cell.mailbox.capacity, max(0.0, age), cell.mailbox.closed)
 
-    def tell(self, message: Any) -> None:
+    def tell(self: "_Plain[M, Any]", message: M) -> None:
         """Send a message and go on. Messages of one sender are handled in the order in which they were sent.
 
         In a thread, a full mailbox with policy `wait` blocks until there is room.
@@ -161,7 +169,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         """Send a message of the engine, on the loop: whatever the bound, without sender; a stopped actor ignores it."""
         accept_system(self._cell, message)
 
-    async def send(self, message: Any) -> None:
+    async def send(self: "_Plain[M, Any]", message: M) -> None:
         """Tell as soon as the mailbox has space; who came first is served first.
 
         Raises:
@@ -202,16 +210,17 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
             reply.release()
             reply.fail(error)
 
+    @overload  # type: ignore[override]
+    def ask(self: "_Silent[M]", message: M, *, block: Literal[True] | None = None, timeout: _Wait = DEFAULT) -> Any: ...
     @overload
-    def ask(
-        self, message: Any, *, block: Literal[False], timeout: float | _Default | None = DEFAULT
-    ) -> AsyncioFuture[Any]: ...
+    def ask(self: "_Async[M, R]", message: M, *, block: Literal[True], timeout: _Wait = DEFAULT) -> R: ...
     @overload
-    def ask(self, message: Any, *, block: bool | None = None, timeout: float | _Default | None = DEFAULT) -> Any: ...
-
-    def ask(  # pyright: ignore[reportIncompatibleMethodOverride] - None decides by where it is called
-        self, message: Any, *, block: bool | None = None, timeout: float | _Default | None = DEFAULT
-    ) -> Any:
+    def ask(self: "_Async[M, R]", message: M, *, block: _No = None, timeout: _Wait = DEFAULT) -> AsyncioFuture[R]: ...
+    @overload
+    def ask(self: "_Plain[M, R]", message: M, *, block: Literal[True], timeout: _Wait = DEFAULT) -> R: ...
+    @overload
+    def ask(self: "_Plain[M, R]", message: M, *, block: _No = None, timeout: _Wait = DEFAULT) -> AsyncioFuture[R]: ...
+    def ask(self, message: Any, *, block: bool | None = None, timeout: _Wait = DEFAULT) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - None decides by where it is called
         """Send a message and get the reply: an awaitable on the actor's loop, the value itself in another thread.
 
         Args:
@@ -232,8 +241,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         if running_loop() is not cell.loop:
             return cell.system.bridge.ask(cell, lambda: self._ask(cell, message, seconds), block, seconds)
         if block:
-            text = f"ask(block=True) to {self} would block the loop it runs on; use `await ref.ask(...)`"
-            raise BlockingCallError(text)
+            raise BlockingCallError(f"ask(block=True) to {self} would block its own loop; use `await ref.ask(...)`")
         if seconds is not None and (type(seconds) is not float or not seconds >= 0.0):
             check_timeout(seconds)
         return self._ask(cell, message, seconds)
@@ -299,18 +307,13 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
             deadlines.share(scope, envelope, envelope.reply)
         return None
 
+    @overload  # type: ignore[override]
+    def stop(self, *, block: Literal[True], timeout: float | None = None, mode: Mode = "drain") -> bool: ...
     @overload
-    def stop(self, *, block: Literal[True], timeout: float | None = None, mode: str = "drain") -> bool: ...
+    def stop(self, *, block: _No = None, timeout: float | None = None, mode: Mode = "drain") -> AsyncioFuture[bool]: ...
     @overload
-    def stop(
-        self, *, block: Literal[False], timeout: float | None = None, mode: str = "drain"
-    ) -> AsyncioFuture[bool]: ...
-    @overload
-    def stop(self, *, block: bool | None = None, timeout: float | None = None, mode: str = "drain") -> Any: ...
-
-    def stop(  # pyright: ignore[reportIncompatibleMethodOverride] - as ask
-        self, *, block: bool | None = None, timeout: float | None = None, mode: str = "drain"
-    ) -> Any:
+    def stop(self, *, block: bool | None, timeout: float | None = None, mode: Mode = "drain") -> Any: ...
+    def stop(self, *, block: bool | None = None, timeout: float | None = None, mode: Mode = "drain") -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - as ask
         """Ask the actor to stop; the result is True once it has, False if it had stopped before.
 
         No message is accepted after this call. Asking again waits for the same end.
@@ -345,8 +348,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         if running_loop() is not cell.loop:
             return cell.system.bridge.end(block, lambda: self._end(None, begin))
         if block:
-            message = f"stop(block=True) of {self} would block the loop it runs on; use `await ref.stop()`"
-            raise BlockingCallError(message)
+            raise BlockingCallError(f"stop(block=True) of {self} would block its own loop; use `await ref.stop()`")
         if cell.phase is Phase.STOPPED:
             already: AsyncioFuture[bool] = LoopFuture(loop=cell.loop)
             already.answer(False)

@@ -159,8 +159,7 @@ class ActorSystem(Registry):
     def check_open(self) -> None:
         """Raise if nothing can be sent from a thread: ForkedRuntimeError, RuntimeClosedError."""
         if self.is_forked:
-            message = f"system {self.name} was started before this process was forked; start it in the child"
-            raise ForkedRuntimeError(message)
+            raise ForkedRuntimeError(f"system {self.name} was started before the process forked; start it in the child")
         if self.is_closed or self.loop.is_closed():
             raise RuntimeClosedError(f"system {self.name} is closed")
 

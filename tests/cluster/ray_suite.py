@@ -161,7 +161,8 @@ async def test_ray_runs_the_hosts_until_all_are_drained_and_starts_a_killed_one_
         await until(lambda: full(pool))
     async with AgentPool[Any](file) as pool:  # the hosts have stayed
         second = await until(lambda: full(pool))
-        for unknown in ({"durable": True}, {"placement": "single"}):
+        options: list[Any] = [{"durable": True}, {"placement": "single"}]
+        for unknown in options:
             with pytest.raises(NodeStartError, match="not in the manifest, so the hosts that Ray runs do not know it"):
                 await pool.add_agent("late", model="offline", **unknown)
         seen = await asyncio.to_thread(understage, "hosts", file)

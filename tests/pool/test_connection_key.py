@@ -124,9 +124,7 @@ async def test_a_connection_gives_context_or_passes_on_instead_of_running(no_lea
         await pool["a"].run("hi", wait_for_connections=True)
         assert SEEN == ["HI"]  # passed on through c, which did not run
         assert model.requests == []
-        agent: Any = pool["d"]
-        assert isinstance(agent, Agent)
-        await agent.run("and?")
+        await pool.agent("d").run("and?")
 
     assert "HI" in str(model.requests[0].messages)
 

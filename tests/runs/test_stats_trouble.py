@@ -127,6 +127,12 @@ def timeless(node: NodeTotals) -> NodeTotals:
     return replace(node, counters=replace(node.counters, busy_ns=0), durations=runs)
 
 
+async def read(stats: ActorRef[StatsActor]) -> StatsSnapshot:
+    snapshot = await stats.ask(ReadStats())
+    assert snapshot is not None
+    return snapshot
+
+
 async def numbers(system: ActorSystem, stats: ActorRef[StatsActor]) -> StatsSnapshot:
     """Run nodes of every kind, and return what was counted but for the time that it took."""
     model = Agent("model", model=TestModel(custom_output_text="done"), tools=[shout])
@@ -137,7 +143,7 @@ async def numbers(system: ActorSystem, stats: ActorRef[StatsActor]) -> StatsSnap
     for node in (fails, echo_agent("a") | fails):
         with pytest.raises(Exception, match=r"."):
             await node.run("text")
-    snapshot: StatsSnapshot = await stats.ask(ReadStats())
+    snapshot = await read(stats)
     replace = msgspec.structs.replace
     return replace(
         snapshot,
@@ -178,10 +184,10 @@ async def test_a_run_in_hand_is_seen_though_it_is_told_in_brief() -> None:
     async with Agent.from_callback(waits, name="waits") as node:
         runs = [asyncio.create_task(node.run("x")) for _ in range(3)]
         await settle()
-        during = (await stats.ask(ReadStats())).nodes[0]
+        during = (await read(stats)).nodes[0]
         gate.set()
         await asyncio.gather(*runs)
-        after = (await stats.ask(ReadStats())).nodes[0]
+        after = (await read(stats)).nodes[0]
 
     assert [(node.state, node.running) for node in (during, after)] == [("running", 3), ("done", 0)]
     await system.close()
@@ -195,7 +201,7 @@ async def test_many_runs_wake_the_statistics_once_in_a_while() -> None:
         await node.run(str(number))
 
     assert stats._cell.accepted < 20  # pyright: ignore[reportPrivateUsage] - nothing else tells how often
-    snapshot = await stats.ask(ReadStats())
+    snapshot = await read(stats)
     assert (snapshot.total.messages, len(snapshot.runs)) == (2_000, 1_000)
     await system.close()
 

@@ -96,7 +96,7 @@ async def test_a_stop_timeout_that_is_no_time_is_refused_and_nothing_stops(
     with pytest.raises(ValueError, match="seconds >= 0"):
         ref.stop(timeout=timeout)
     with pytest.raises(ValueError, match="not 'later'"):
-        ref.stop(mode="later")
+        ref.stop(mode="later")  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
 
     assert await ref.ask(1) == 1
 

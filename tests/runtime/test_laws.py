@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from actors.runtime.ref import Mode
 from actors.runtime.system import ActorSystem
 from actors.testing import DeterministicDispatcher, ManualClock, explore, settle
 from tests.runtime.conftest import actor_of, cell_of
@@ -104,7 +105,7 @@ class Engine(RuleBasedStateMachine):
         mode=st.sampled_from(["drain", "now"]),
         timeout=st.sampled_from([0.0, 1.0, 10.0]),
     )
-    def stop(self, who: int, mode: str, timeout: float) -> None:
+    def stop(self, who: int, mode: Mode, timeout: float) -> None:
         async def go() -> None:
             self.pick(who).stop(block=False, mode=mode, timeout=timeout)
 

@@ -14,6 +14,7 @@ from actors.runtime.errors import (
     ActorStoppingError,
     SelfStopError,
 )
+from actors.runtime.ref import Mode
 from actors.runtime.system import ActorSystem
 from actors.testing import ManualClock, TestProbe, settle
 from protocols.control import ActorState, DeadLetterReason, ExitReason
@@ -50,7 +51,7 @@ async def test_stop_runs_on_stop_once_and_returns_when_it_has_finished(actor_sys
 
 @pytest.mark.conformance("R13")
 @pytest.mark.parametrize("mode", ["drain", "now"])
-async def test_a_stopping_actor_refuses_everything_at_once(actor_system: ActorSystem, mode: str) -> None:
+async def test_a_stopping_actor_refuses_everything_at_once(actor_system: ActorSystem, mode: Mode) -> None:
     log: list[Any] = []
     ref = actor_system.start(BlockedActor, (log,))
     ref.tell("running")

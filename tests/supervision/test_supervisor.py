@@ -357,7 +357,7 @@ async def test_a_supervisor_with_a_handler_that_waits_still_restarts_its_childre
     sup = await actor_system.start(Patient, ([ChildSpec(Plain, name="a")],), {"backoff": None}).ready()
 
     assert await sup.ask("hello") == "hello"
-    assert (await child(sup, "a")).incarnation == 2  # type: ignore[arg-type]
+    assert (await child(sup, "a")).incarnation == 2
 
 
 async def test_a_handler_of_a_supervisor_may_wait_for_a_child_that_it_starts(actor_system: ActorSystem) -> None:
