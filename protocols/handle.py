@@ -1,6 +1,9 @@
-"""`Named`: what has a name. `Handle`: what lives in one process."""
+"""`Named`: what has a name. `Receives`: what takes messages. `Handle`: what lives in one process."""
 
-from typing import NoReturn, Protocol, Self, SupportsIndex
+from typing import NoReturn, Protocol, Self, SupportsIndex, TypeVar
+
+M = TypeVar("M", contravariant=True)
+R = TypeVar("R", covariant=True)
 
 
 class Named(Protocol):
@@ -9,6 +12,14 @@ class Named(Protocol):
     @property
     def name(self) -> str:
         """Unique where names must be (in a pool, among the members of a team)."""
+        ...
+
+
+class Receives(Protocol[M, R]):
+    """Any actor that takes messages of one type, and replies by another: ``ActorRef[Receives[Order, Bill]]``."""
+
+    def on_receive(self, message: M, /) -> R:
+        """Handle a message and return the reply."""
         ...
 
 

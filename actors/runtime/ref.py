@@ -21,9 +21,8 @@ from actors.runtime.stop import kill, stop
 from actors.runtime.termination import ready
 from protocols.context import carriers
 from protocols.control import ActorState, DeadLetterReason, StopMode
-from protocols.handle import Handle
+from protocols.handle import Handle, Receives
 from protocols.mailbox import MailboxStatistics
-from protocols.receiver import Receives
 
 A = TypeVar("A", covariant=True)
 M = TypeVar("M")

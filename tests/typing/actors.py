@@ -9,7 +9,7 @@ from actors.runtime.actor import AsyncioActor
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
 from actors.runtime.system import ActorSystem
-from protocols.receiver import Receives
+from protocols.handle import Receives
 
 
 class Order:
