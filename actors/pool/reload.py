@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from actors.agents.agent import Agent
+from actors.config.agent import AgentSpec
 from actors.config.difference import unchanged_nodes
 from actors.config.manifest import Manifest
+from actors.config.node import NodeSpec
 from actors.nodes.node import AnyNode
 from actors.pool.debug_log import log_runs
 from actors.pool.manifest.pool import Builder, Built, prompt_versions
@@ -152,6 +154,9 @@ class Reload:
             if moved:
                 name = min(moved)
                 _refuse(f"nodes.{name}", f"whether {name!r} is supervised by the pool or by a team with `supervision`")
+            for name in builder.policy.team_supervised & sort.own.keys():
+                if _has_replicas(old.nodes[name]) != _has_replicas(new.nodes[name]):
+                    _refuse(f"agents.{name}.replicas", f"whether {name!r}, which a team supervises, has replicas")
         own = {*sort.own.values()}
         going = {sort.own[name] for name in (*sort.removed, *sort.kind_changed)}
         for team in self._present.values():
@@ -334,6 +339,10 @@ class Reload:
 
 def _kind(spec: object) -> tuple[object, ...]:
     return type(spec), getattr(spec, "mode", None)
+
+
+def _has_replicas(spec: NodeSpec) -> bool:
+    return isinstance(spec, AgentSpec) and spec.replicas > 1
 
 
 def _supervises(manifest: Manifest, name: str) -> bool:

@@ -50,9 +50,9 @@ class ReplicaMailbox(BoundedMailbox):
 
     def give(self, send: Callable[[], object], origin: Envelope) -> ReplicaReply | None:
         """Send a message here in the name of the one that the router handles; None if it was not accepted."""
-        self._given = None
+        self._taken()
         send()
-        envelope = cast("Envelope | None", self._given)
+        envelope = self._taken()
         if envelope is None:
             return None
         envelope.sender = origin.sender
@@ -60,6 +60,10 @@ class ReplicaMailbox(BoundedMailbox):
         settled.envelope = envelope
         self._open[envelope] = settled
         return settled
+
+    def _taken(self) -> Envelope | None:
+        envelope, self._given = self._given, None  # a message may hold much
+        return envelope
 
     def put(self, envelope: Envelope) -> Envelope | None:
         """Accept a message."""

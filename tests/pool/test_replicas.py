@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from actors.runtime.envelope import current
 from actors.runtime.errors import ActorCrashedError, AskCycleError
 from actors.testing import RecordingModel, settle
 from actors.web.health import readiness
-from protocols.errors import NodeStoppedError, RunCancelledError
+from protocols.errors import ManifestError, NodeStoppedError, RunCancelledError
 from tests.agents.parked_agent import Files, begun, parked_agent, run_of
 from tests.pool.reload_functions import GATE, manifest_of
 from tests.support.waiting import wait_until
@@ -292,3 +293,33 @@ def test_no_run_is_lost_or_done_twice_and_each_session_keeps_its_order(
     steps: list[tuple[str, int]], *, redeliver: bool, waits: bool
 ) -> None:
     asyncio.run(_law(steps, redeliver=redeliver, waits=waits))
+
+
+async def test_a_team_that_supervises_an_agent_has_its_replicas_and_a_reload_changes_their_number() -> None:
+    def manifest(replicas: int) -> Any:
+        agents = f"a: {{replicas: {replicas}}}\nb: {{}}"
+        return manifest_of(
+            agents, "teams: {t: {mode: parallel, members: [a, b], supervision: {strategy: one_for_all}}}"
+        )
+
+    async with AgentPool[None](manifest(2)) as pool:
+        await pool.reload(manifest(3))
+        await settle()
+        assert (await pool["t"].run("Cats sleep.")).content
+        assert len(pool["a"].ref()._cell.children or ()) == 3  # pyright: ignore[reportPrivateUsage]
+        with pytest.raises(ManifestError, match="whether 'a', which a team supervises, has replicas"):
+            await pool.reload(manifest(1))
+
+
+async def test_an_agent_with_replicas_that_is_dropped_ends_its_actors() -> None:
+    clerk = Agent("clerk", model="offline", replicas=2)
+    assert (await clerk.run("Cats sleep.")).content == "Cats sleep."
+    ref = clerk.ref()
+    del clerk
+    gc.collect()
+    await settle()
+    await asyncio.sleep(0)
+    await settle()
+
+    assert not ref.is_alive()
+    assert not ref.system.cells
