@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors import Agent, AgentPool, Team
+from actors.runtime.background_loop import current_system
 from actors.runtime.envelope import current
 from actors.runtime.errors import ActorCrashedError, AskCycleError
 from actors.testing import RecordingModel, settle
@@ -314,7 +315,7 @@ async def test_a_team_that_supervises_an_agent_has_its_replicas_and_a_reload_cha
 async def test_an_agent_with_replicas_that_is_dropped_ends_its_actors() -> None:
     clerk = Agent("clerk", model="offline", replicas=2)
     assert (await clerk.run("Cats sleep.")).content == "Cats sleep."
-    ref = clerk.ref()
+    ref, system = clerk.ref(), current_system()
     del clerk
     gc.collect()
     await settle()
@@ -322,4 +323,4 @@ async def test_an_agent_with_replicas_that_is_dropped_ends_its_actors() -> None:
     await settle()
 
     assert not ref.is_alive()
-    assert not ref.system.cells
+    assert not system.cells
