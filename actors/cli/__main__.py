@@ -23,10 +23,11 @@ def main() -> None:
     os.close(free)
     try:
         from actors.cli.main import main as run
-    except KeyboardInterrupt:
-        os._exit(128 + signal.SIGINT)
-    try:
+
         run()
+    except KeyboardInterrupt:  # before or after the command, which handles it itself
+        os.write(_STDERR, b"understage: interrupted\n")
+        os._exit(128 + signal.SIGINT)
     finally:
         if is_watch:  # the interpreter sets every other handler back before it ends
             signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -51,7 +50,6 @@ class Reloading:
         self._hung_up = hung_up
         self._due = asyncio.Event()
         self._watch = ManifestWatch(self.request) if watches_files else None
-        self._has_terminal = sys.stderr.isatty()
         self._task: asyncio.Task[None] | None = None
 
     def request(self) -> None:
@@ -73,7 +71,7 @@ class Reloading:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        reload_signal.heard = None
+        reload_signal.heard = bool  # does nothing
         if self._watch is not None:
             await self._watch.close()
         if self._task is not None:
@@ -81,7 +79,7 @@ class Reloading:
             await asyncio.wait([self._task])
 
     def _on_hangup(self) -> None:
-        if self._has_terminal and not _terminal_is_there():
+        if reload_signal.is_terminal_gone():
             self._hung_up()
         else:
             self.request()
@@ -112,11 +110,3 @@ class Reloading:
         done = await self._app.pool.reload(manifest)
         to_stderr(f"understage: reloaded: {one_line(str(done))}")
         self._reloaded()
-
-
-def _terminal_is_there() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ import pytest
 
 from actors.cli.exit_code import CommandError, ExitCode
 from actors.cli.manifest_watch import ManifestWatch
-from tests.cli.conftest import ROOT, start_program
+from tests.cli.conftest import start_program
 from tests.cli.test_watch import until
 
 if TYPE_CHECKING:
@@ -118,26 +117,24 @@ async def test_a_hangup_has_the_manifest_read_again_without_the_option(file: Pat
     assert lines == ["understage: reloaded: 1 changed (a), 1 unchanged\n"]
 
 
-@pytest.mark.parametrize(("words", "code"), [("watch x", 0), ("--debug watch", 0), ("run watch", -signal.SIGHUP)])
-def test_from_the_first_import_on_a_hangup_ends_every_command_but_watch(words: str, code: int) -> None:
-    program = "import os, sys, types\nsys.modules['actors.cli.main'] = types.ModuleType('stub')\n"
-    program += "sys.modules['actors.cli.main'].main = lambda: os.kill(os.getpid(), 1)\n"
-    program += "from actors.cli.__main__ import main\nmain()"
-    done = subprocess.run([sys.executable, "-c", program, *words.split()], cwd=ROOT, check=False)
-
-    assert done.returncode == code
+GATED = "allow_imports: [gated]\n{}  c: {{type: callback, callback: 'gated:go'}}\n"
 
 
-async def test_a_hangup_before_there_is_a_pool_and_during_its_end_is_no_end(file: Path) -> None:
+@pytest.fixture
+def gate(file: Path) -> Path:
+    """A pipe: a pool is being built from the time when its manifest, which is GATED, opens it, until it is closed."""
     gate = file.parent / "gate"
     os.mkfifo(gate)
     (file.parent / "gated.py").write_text(f"open({str(gate)!r}).close()\ndef go(text): return text", encoding="utf-8")
-    gated = "allow_imports: [gated]\n{}  c: {{type: callback, callback: 'gated:go'}}\n"
-    replaced(file, gated.format(FIRST))
+    replaced(file, GATED.format(FIRST))
+    return gate
+
+
+async def test_a_hangup_before_there_is_a_pool_and_during_its_end_is_no_end(file: Path, gate: Path) -> None:
     process = await start_program("watch", file)
     with await asyncio.to_thread(gate.open, "w"):  # the pool is being built
         process.send_signal(signal.SIGHUP)
-        replaced(file, gated.format(SECOND))
+        replaced(file, GATED.format(SECOND))
     lines = await until(process.stderr, "reloaded")
     process.terminate()
     while process.returncode is None:
@@ -166,6 +163,19 @@ async def test_a_terminal_that_is_closed_ends_it_in_order(file: Path) -> None:
     await process.communicate()
 
     assert code == ExitCode.TERMINATED
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs terminals")
+async def test_a_terminal_that_is_closed_before_there_is_a_pool_ends_it(file: Path, gate: Path) -> None:
+    ours, theirs = os.openpty()
+    process = await start_program("watch", file, stderr=theirs, terminal=True)
+    os.close(theirs)
+    with await asyncio.to_thread(gate.open, "w"):
+        os.close(ours)
+        code = await asyncio.wait_for(process.wait(), 30)
+    await process.communicate()
+
+    assert code == 128 + signal.SIGHUP
 
 
 def read_until(terminal: int, text: bytes) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from types import SimpleNamespace
@@ -20,7 +22,7 @@ from actors.cli.shutdown import Shutdown
 from actors.testing.faults import cut, silence
 from actors.testing.hostile_server import HostileServer
 from actors.testing.openai_answer import Answer
-from tests.cli.conftest import start_program
+from tests.cli.conftest import ROOT, start_program
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -113,6 +115,28 @@ async def test_signals_end_a_program_whose_event_loop_is_blocked(folder: Path, c
         last = await last_line(process)
 
     assert (process.returncode, last) == (ExitCode.TERMINATED, "understage: terminated, without an orderly end")
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "code", "said"),
+    [
+        (signal.SIGHUP, "watch x", 0, ""),
+        (signal.SIGHUP, "--debug watch", 0, ""),
+        (signal.SIGHUP, "run watch", -signal.SIGHUP, ""),
+        (signal.SIGINT, "chat x", ExitCode.INTERRUPTED, "understage: interrupted\n"),
+        (signal.SIGTERM, "watch x", ExitCode.TERMINATED, ""),
+    ],
+)
+def test_from_the_first_import_on_signals_end_a_program_in_order_and_a_hangup_never_ends_watch(
+    number: int, words: str, code: int, said: str
+) -> None:
+    program = "import os, sys, types\nsys.modules['actors.cli.main'] = types.ModuleType('stub')\n"
+    program += f"sys.modules['actors.cli.main'].main = lambda: os.kill(os.getpid(), {number:d})\n"
+    program += "from actors.cli.__main__ import main\nmain()"
+    command = [sys.executable, "-c", program, *words.split()]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, encoding="utf-8")
+
+    assert (done.returncode, done.stderr) == (code, said)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
