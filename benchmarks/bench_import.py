@@ -101,7 +101,7 @@ QUESTION = Question(
         Target(subject="ours: the actor names", at_most=60.0),
         Target(subject="ours: the actor names", against="import asyncio", at_most=1.7),
         Target(subject="ours: the agent names", against="import pydantic_ai", at_most=1.12),
-        Target(subject="ours: understage --help", at_most=300.0),
+        Target(subject="ours: understage --help", at_most=200.0),
     ),
     note=(
         "The imports: CPU time inside the interpreter; the command: from start to end of its process. Both "

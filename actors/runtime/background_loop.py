@@ -96,4 +96,4 @@ def _stop() -> None:
     stuck = stop_background(_EXIT_LIMIT - system.config.grace)
     for what, names in (("were still alive at exit", alive), ("that did not end at exit", stuck)):
         if names:
-            logging.getLogger("understage").warning("actors %s: %s", what, ", ".join(names[:20]))
+            logging.getLogger("understage.engine").warning("actors %s: %s", what, ", ".join(names[:20]))

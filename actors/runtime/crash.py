@@ -212,7 +212,7 @@ def _attempt(action: Callable[[], object]) -> bool:
         action()
     except BaseException:  # the engine is broken here; what follows matters more
         with suppress(BaseException):  # a log sink of the user
-            logging.getLogger("understage").exception("a fault within an engine fault")
+            logging.getLogger("understage.engine").exception("a fault within an engine fault")
         return False
     return True
 

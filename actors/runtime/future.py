@@ -41,7 +41,7 @@ class _DetachedLoop:
         try:
             context.run(callback, *args)
         except Exception:  # of a callback; whoever sets the value has no part in it
-            logging.getLogger("understage").exception("%s failed", safe_repr(callback))
+            logging.getLogger("understage.engine").exception("%s failed", safe_repr(callback))
 
 
 _DETACHED: Final = cast("asyncio.AbstractEventLoop", _DetachedLoop())
