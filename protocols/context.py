@@ -39,7 +39,7 @@ renamed: dict[ContextVar[Any], ContextVar[Any]] = {}
 def carry(variable: V) -> V:
     """Have every message of every system carry a context variable, those between your own actors included.
 
-    The requests of runs carry it without this. Returns the variable.
+    The requests of runs carry it without this. Returns the `variable`.
 
     Example:
         >>> tenant = carry(ContextVar("tenant", default=""))

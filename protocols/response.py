@@ -36,7 +36,7 @@ class AgentResponse(JsonValue, Generic[T_co], frozen=True):
 
 
 class TeamResponse(list[AgentResponse[T]], Generic[T]):
-    """The answers of a team: a list of the successes, and the failures by member.
+    """The answers of a team: a list of the successes (`responses`), and the failures by member.
 
     Example:
         >>> answer = ChatMessage("done", "assistant", name="a")

@@ -19,7 +19,7 @@ Deps = TypeVar("Deps")
 
 
 class AgentPool(bare.AgentPool[Deps]):
-    """A pool that stores the history of its manifest and starts its triggers. See `actors.pool.pool.AgentPool`.
+    """A pool that stores the history of its manifest and starts its triggers.
 
     Example:
         ```python

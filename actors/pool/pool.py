@@ -50,24 +50,6 @@ class AgentPool(TeamBuilder, Generic[Deps]):
         async with AgentPool("agents.yml", services=[HistoryService]) as pool:
             message = await pool.get_agent("analyzer").run("What is this about?")
         ```
-
-    Args:
-        manifest: path of a YAML file, a loaded manifest, or None for an empty pool.
-        model: model of agents that name none; None for the model of the environment, else ``offline``.
-        shared_deps: dependencies of agents that have none of their own.
-        connect_nodes: True to make the connections of the manifest.
-        parallel_load: True to start agents at the same time, False to start them in the order of the manifest.
-        system: actor system of the nodes; None for that of the loop on which the pool is entered.
-        services: make the services of the pool, such as history and triggers; None for those of the class.
-        **keywords: `exit_timeout`, the seconds that leaving may take before running work is cancelled; `tracing`, a
-            `Tracing` for spans of runs; `budget`, what models may be asked for by all nodes together; `journal`,
-            where durable nodes keep what they have accepted: a path, ``postgresql://...``, True or False, and
-            `cluster`, if other processes have the same pool: ``postgresql://...``, a dict of its keys, True or False.
-            None for those of the manifest.
-
-    Raises:
-        ManifestError: the manifest cannot be read or is wrong; lists every problem.
-        ConfigError: something that the manifest names cannot be imported or used.
     """
 
     default_services: ClassVar[Sequence[ServiceFactory]] = ()
@@ -86,6 +68,26 @@ class AgentPool(TeamBuilder, Generic[Deps]):
         services: Sequence[ServiceFactory] | None = None,
         **keywords: Unpack[PoolKeywords],
     ) -> None:
+        """Make a pool; nothing is started before it is entered.
+
+        Args:
+            manifest: path of a YAML file, a loaded manifest, or None for an empty pool.
+            model: model of agents that name none; None for the model of the environment, else ``offline``.
+            shared_deps: dependencies of agents that have none of their own.
+            connect_nodes: True to make the connections of the manifest.
+            parallel_load: True to start agents at the same time, False to start them in the order of the manifest.
+            system: actor system of the nodes; None for that of the loop on which the pool is entered.
+            services: make the services of the pool, such as history and triggers; None for those of the class.
+            **keywords: `exit_timeout`, the seconds that leaving may take before running work is cancelled; `tracing`, a
+                `Tracing` for spans of runs; `budget`, what models may be asked for by all nodes together; `journal`,
+                where durable nodes keep what they have accepted: a path, ``postgresql://...``, True or False, and
+                `cluster`, if other processes have the same pool: ``postgresql://...``, a dict of its keys, True or
+                False. None for those of the manifest.
+
+        Raises:
+            ManifestError: the manifest cannot be read or is wrong; lists every problem.
+            ConfigError: something that the manifest names cannot be imported or used.
+        """
         check_keywords("a pool takes no keyword", keywords, PoolKeywords.__annotations__)
         super().__init__()
         self.shared = keywords.get("journal"), keywords.get("cluster")

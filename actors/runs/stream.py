@@ -175,7 +175,7 @@ async def normalize_stream_for_teams(
     Args:
         node: the node to run.
         *prompts: as for `run_stream`.
-        **options: as for `run_stream`.
+        **options: see `RunOptions`.
 
     Example:
         ```python

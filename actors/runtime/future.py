@@ -50,9 +50,9 @@ _DETACHED: Final = cast("asyncio.AbstractEventLoop", _DetachedLoop())
 class AsyncioFuture(asyncio.Future[T], pykka.Future[T]):
     """A value that will come: `await` it on an event loop, `get()` it in any thread. `cancel` cancels the work.
 
-    The reply of an ask belongs to the actor's loop. One that you make yourself belongs to the running loop, or, where
-    none runs, to no loop: any thread may set it, any loop or thread may wait for it. The functions of Pykka's `map`,
-    `filter`, `join` and `reduce` run once, when the value is there: on the loop, or in the thread that sets it.
+    The reply of an ask belongs to the actor's loop. One that you make belongs to `loop`, by default the running one,
+    or where none runs, to no loop: any thread may set it, any loop or thread may wait for it. The functions of Pykka's
+    `map`, `filter`, `join` and `reduce` run once, when the value is there: on the loop, or in the thread that sets it.
     """
 
     __slots__ = ("_source", "envelope")

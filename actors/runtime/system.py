@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 class ActorSystem(Registry):
-    """Owns actors that live on one event loop. It starts no thread and sets no signal handler.
+    """Owns actors that live on one `loop`, by default the running one. It starts no thread, sets no signal handler.
 
     `AsyncioActor.start` uses the default system of the running loop. Make one for names, limits and an end of your own:
 
@@ -66,10 +66,12 @@ class ActorSystem(Registry):
         super().__init__()
         self.name = name
         self.config = config or SystemConfig()
+        """Limits and defaults of the actors."""
         self.journal = keeper_of(journal)
         """Keeps what durable actors accept, from `async with` to the end of the system."""
         self.loop = loop or asyncio.get_running_loop()
         self.clock: Clock = clock or LoopClock(self.loop)
+        """Measures every time; a `ManualClock` in tests."""
         self.is_closing = False
         self.is_closed = False
         self.late_replies = 0
@@ -83,6 +85,7 @@ class ActorSystem(Registry):
         self.bridge = ThreadBridge(self)
         self.pool = DaemonExecutor(self.config.blocking_threads, "understage-blocking")
         self.dispatcher = dispatcher(self.loop, name)
+        """Gives actors their turns; a `DeterministicDispatcher` in tests."""
         self.dispatcher.watch_teardown(self.torn_down)
         self.schedule: Callable[[Cell], None] = self.dispatcher.schedule
         self.shutdown = Shutdown(self.clock, self.reporter)

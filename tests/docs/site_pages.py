@@ -26,7 +26,7 @@ OPTIONS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Agent": ("actors.agents.settings", "AgentKeywords", "AgentSettings"),
     "Team": ("actors.nodes.team_settings", "TeamKeywords", "TeamSettings"),
     "Talk": ("actors.talk.context", "TalkKeywords", "TalkSetting"),
-    "MessageNode.run": ("actors.runs.request", "RunKeywords", "RunOptions"),
+    "MessageNode.run": ("actors.runs.request", "OutputKeywords", "RunOptions"),
 }
 """What takes keywords, where these are, and the class whose attributes tell what they mean. Each has a page."""
 _TOLD_AS: Final = {"transform": "transform_fn"}
@@ -98,6 +98,7 @@ _LABEL: Final = re.compile(
 )
 _CONSTANT: Final = re.compile(r"[A-Z][A-Z_]+")
 _MADE: Final = re.compile(r"(?:msgspec\.)?field\(default_factory=(\w+)\b.*\)")
+_NAME: Final = re.compile(r"(?<![`\[])`(\w+)`(?!`)")
 _BLANKS: Final = re.compile(r"\s*\n\s*")
 _PLAIN: Final = re.compile(r'<span class="[nopw]">([^<]*)</span>')
 
@@ -145,14 +146,14 @@ def _module(name: str, members: str) -> str:
 
 
 def _name(name: str) -> str:
-    links = [f"- [Options of {one}]({one}.options.md)" for one in OPTIONS if one.partition(".")[0] == name]
+    made: Any = getattr(actors, name)
+    kinds = {kind.__name__.removeprefix("Base") for kind in getattr(made, "__mro__", ())}
+    links = [f"- [Options of {one}]({one}.options.md)" for one in OPTIONS if one.partition(".")[0] in kinds]
     head = ["\n## Options\n", *links, ""] if links else []
     first = "---\nsearch:\n  boost: 4\n---\n\n"  # of all that tells of it, the search is to show its page first
-    return (
-        first
-        + _page(f"actors.{name}", heading=name, inherited_members="true", filters=_USED, show_bases="false")
-        + "\n".join(head)
-    )
+    used = {"filters": _USED} if isinstance(made, type) and issubclass(made, actors.MessageNode) else {}
+    shown = _page(f"actors.{name}", heading=name, inherited_members="true", show_bases="false", **used)
+    return first + shown + "\n".join(head)
 
 
 def _options(name: str) -> str:
@@ -204,7 +205,8 @@ class Reader(griffe.Extension):
         if obj.path in {f"{module}.{told}" for module, _, told in OPTIONS.values()}:
             obj.docstring = None
         if obj.docstring is not None:
-            obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE)
+            text = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE)
+            obj.docstring.value = _NAME.sub(lambda found: _linked(found[1]), text)
 
     def on_attribute(self, *, attr: griffe.Attribute, **_: Any) -> None:
         """Show the number in place of the constant that is a default."""
@@ -214,6 +216,11 @@ class Reader(griffe.Extension):
         """The same of parameters."""
         for parameter in func.parameters:
             parameter.default = _value(parameter.default, func)
+
+
+def _linked(name: str) -> str:
+    places = {one: one for one in actors.__all__} | {told: f"{one}.options" for one, (_, _, told) in OPTIONS.items()}
+    return f"[`{name}`](../{places[name]}/)" if name in places else f"`{name}`"
 
 
 def _value(default: str | griffe.Expr | None, owner: griffe.Object) -> str | griffe.Expr | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.cli.conftest import environment
 from tests.dashboard_page.conftest import browser, chromium
 from tests.docs.site_pages import MODULES, OPTIONS, options_of
 from tests.docs.test_snippets import DOCS
+from tests.pins.surface import MADE_FOR_USERS
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Route
@@ -27,6 +29,10 @@ __all__ = ["browser", "chromium"]
 ROOT: Final = DOCS.parent
 MOST_BYTES: Final = 150_000
 NAMES: Final[list[str]] = sorted(actors.__all__)
+_TOLD_ELSEWHERE: Final = {
+    "ExtendedTeamTalk": {"talks", "name", "capacity"},  # another name of RunStats
+    "Reject": {"text"},
+}
 _IMPORT: Final = re.compile(r"^ *from ((?:actors|protocols)[\w.]*) import (.+)$", re.MULTILINE)
 _HEADING: Final = re.compile(r'<h(\d) id="([^"]*)" class="doc doc-heading">(.*?)</h\1>', re.DOTALL)
 _TAG: Final = re.compile(r"<[^>]*>")
@@ -124,6 +130,17 @@ def test_each_option_is_told_with_type_default_and_meaning(name: str, pages: dic
         assert re.match(rf"{option} (?:property )?¶ {option} ?: \S.* \w+\b.*\.", told[option]), told[option]
         assert " = " in told[option] or " property " in told[option]
     assert f'href="../{name}.options/"' in pages[f"reference/{name.partition('.')[0]}/index.html"]
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - MADE_FOR_USERS))
+def test_each_parameter_is_told(name: str, pages: dict[str, str]) -> None:
+    page = pages[f"reference/{name}/index.html"]
+    page += "".join(pages[f"reference/{one}/index.html"] for one in re.findall(r'href="\.\./([\w.]+\.options)/"', page))
+    told = re.findall(r"<code>\**(\w+)</code>", page) + re.findall(r'id="[\w.]+\.(\w+)"', page)
+    given = inspect.signature(getattr(actors, name)).parameters.values()
+    named = {each.name for each in given if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)}
+
+    assert named - {*told, *_TOLD_ELSEWHERE.get(name, ())} == set()
 
 
 def test_no_page_is_large(pages: dict[str, str]) -> None:
