@@ -1,6 +1,6 @@
 """`Named`: what has a name. `Receives`: what takes messages. `Handle`: what lives in one process."""
 
-from typing import NoReturn, Protocol, Self, SupportsIndex, TypeVar
+from typing import ClassVar, NoReturn, Protocol, Self, SupportsIndex, TypeVar
 
 M = TypeVar("M", contravariant=True)
 R = TypeVar("R", covariant=True)
@@ -24,9 +24,15 @@ class Receives(Protocol[M, R]):
 
 
 class Handle:
-    """Copies as itself, and does not travel to another process."""
+    """Copies as itself, and does not travel to another process. `dir` lists what users may use of it."""
 
     __slots__ = ()
+    _of_the_engine: ClassVar[str] = ""
+    """Names of attributes by which the parts of Understage work with each other."""
+
+    def __dir__(self) -> list[str]:
+        hidden = {name for kind in type(self).__mro__ for name in vars(kind).get("_of_the_engine", "").split()}
+        return [name for name in super().__dir__() if name not in hidden]
 
     def __copy__(self) -> Self:
         return self

@@ -22,6 +22,7 @@ OPEN = {
     "AsyncioActor": "the arguments are those of the actor's own constructor",
     "AsyncioActor.start": "the arguments are those of the actor's own constructor",
     "Supervisor.start": "as AsyncioActor.start",
+    "Router.start": "as AsyncioActor.start",
     "Talk.trigger": "the options are those of its targets, which may be of any kind",
     "TeamTalk.trigger": "as Talk.trigger",
     "RunStats.trigger": "as Talk.trigger",

@@ -55,6 +55,7 @@ class Agent(Approval, Decorator[Deps], MessageNode[Deps, Out], makes="function")
         'Cats sleep for many hours of every single day.'
     """
 
+    _of_the_engine = "approvals execution from_definition of_function"
     definition: AgentDefinition  # pyright: ignore[reportIncompatibleVariableOverride] # replaced as a whole only
 
     @spelled_out(AgentKeywords, AgentSettings())
@@ -375,7 +376,7 @@ class Agent(Approval, Decorator[Deps], MessageNode[Deps, Out], makes="function")
         """Return why the answers of the agent cannot be what a job requires."""
         return self.execution.answer_problem(job, self.name)
 
-    def default_prompts(self) -> Sequence[object]:
+    def _default_prompts(self) -> Sequence[object]:
         """Return the prompts of a run that is given none."""
         return self.settings.user_prompts
 

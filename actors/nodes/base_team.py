@@ -50,6 +50,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     """Kind of the team, for people and models."""
     is_chain: ClassVar[bool] = False
     """True if the members work one after the other."""
+    _of_the_engine = "answer composed is_chain lease stages steps working"
     runs_until_stopped = False
     counts_members = True
     actor_class = TeamActor
@@ -258,10 +259,10 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         """Same as `stats`."""
         return self.stats
 
-    def keep_stats(self, stats: RunStats) -> None:
+    def _keep_stats(self, stats: RunStats) -> None:
         """Show these stats as those of the current run."""
         self._current, self._session_stats = None, stats
-        super().keep_stats(stats)
+        super()._keep_stats(stats)
 
     @spelled_out(OutputKeywords, NO_OPTIONS)
     async def execute(self, *prompts: object, **options: Any) -> TeamResponse[Any]:
@@ -271,7 +272,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         """
         raise NotImplementedError
 
-    def observed(self, prompts: Sequence[object], options: Mapping[str, Any], transcript: Transcript) -> RunRequest:
+    def _observed(self, prompts: Sequence[object], options: Mapping[str, Any], transcript: Transcript) -> RunRequest:
         """Make the request of a run with a given transcript."""
         return msgspec.structs.replace(self.request(prompts, options), follower=transcript)
 
@@ -281,7 +282,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
     ) -> AsyncGenerator[AsyncGenerator[Any, None], None]:
         """Run, and yield the steps of the handoff. Leaving early cancels the run."""
         assert transcript.handoff is not None
-        run = asyncio.ensure_future(self.ask(self.observed(prompts, options, transcript)))
+        run = asyncio.ensure_future(self.ask(self._observed(prompts, options, transcript)))
         async with aclosing(transcript.handoff.steps_of(run)) as steps:
             yield steps
 
@@ -371,7 +372,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         """Number of runs that may be open at the same time; unlimited by default."""
         return self.settings.max_concurrency or UNLIMITED
 
-    def actor_owner(self) -> KeepAlive:
+    def _actor_owner(self) -> KeepAlive:
         """Return the object that keeps the actor alive."""
         return self.lease
 

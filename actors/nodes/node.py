@@ -200,7 +200,7 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         """Return the pool that the node belongs to. None for a node outside any pool."""
         return self.directory
 
-    def actor_parent(self) -> Cell | None:
+    def _actor_parent(self) -> Cell | None:
         """Return the supervisor of the running pool that the node belongs to, or of the one that its members are of."""
         try:
             supervisor: Cell | None = getattr(self.find_pool(), "supervisor", None)

@@ -113,7 +113,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
         """
         transcript = Transcript()
         with suppress(MemberError):
-            await self.ask(self.observed(prompts, options, transcript))
+            await self.ask(self._observed(prompts, options, transcript))
         return transcript.response()
 
     @spelled_out(OutputKeywords, NO_OPTIONS)

@@ -130,7 +130,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
             Exception: what a member raised, with a note of the step; unless ``require_all=False``.
         """
         transcript = Transcript()
-        await self.ask(self.observed(prompts, options, transcript))
+        await self.ask(self._observed(prompts, options, transcript))
         return transcript.response()
 
     @spelled_out(OutputKeywords, NO_OPTIONS)

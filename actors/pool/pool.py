@@ -91,6 +91,7 @@ class AgentPool(TeamBuilder, Generic[Deps]):
         check_keywords("a pool takes no keyword", keywords, PoolKeywords.__annotations__)
         super().__init__()
         self.shared = keywords.get("journal"), keywords.get("cluster")
+        """The journal and the cluster that were given in the place of those of the manifest."""
         self.manifest = manifest_of(manifest, *self.shared)
         """The manifest of the pool; an empty manifest for an empty pool."""
         self.budget, self.tracing = keywords.get("budget"), keywords.get("tracing")

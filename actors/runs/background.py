@@ -97,7 +97,7 @@ class BackgroundRuns(NodeStats[Deps, Out]):
         start = StartOptions(f"{self.name}-background", is_registered=False)
         ref = system.start(BackgroundActor, ([(plan, stats)],), options=start)
         self._session = _Session(plan, stats, ref)
-        self.keep_stats(stats)
+        self._keep_stats(stats)
         if block:
             with suppress(Exception):  # the stats list it; `wait` and awaiting the stats raise it
                 await stats

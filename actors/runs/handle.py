@@ -58,6 +58,13 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
     The actor starts by itself at the first use on an event loop, or is started by a supervisor (`factory`).
     """
 
+    _of_the_engine = (
+        "actor_class answer_problem ask at_work cancelled cost_of counts_members definition delivered directory "
+        "durable fail find_pool follow_cost groups home is_opened_in_parallel is_serial job_agents job_problem "
+        "join_group keep_context make_mailbox message_key most_runs notes offer outlets pass_on perform place post "
+        "prepared queue reconfigure request resources route runs_until_stopped send structure supervision "
+        "take_context take_tools trace tracing"
+    )
     actor_class: ClassVar[type[Any]] = NodeActor
     """Class of the actor behind the node."""
 
@@ -198,7 +205,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
             TypeError: an unknown option.
         """
         if not prompts:
-            prompts = self.default_prompts()
+            prompts = self._default_prompts()
         first = prompts[0] if prompts else ""
         if type(first) is str and len(prompts) <= 1 and (not first or first.isspace()):
             raise EmptyPromptError(f"node {self.name!r}: the prompt is empty; pass some text", node=self.name)
@@ -214,7 +221,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
             cost, kept=kept,
         )  # fmt: skip
 
-    def default_prompts(self) -> Sequence[object]:
+    def _default_prompts(self) -> Sequence[object]:
         """Return what a run is asked that is given no prompt; nothing unless the node was made with prompts."""
         return ()
 
@@ -273,7 +280,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         """Return what makes the node's actor, for a supervisor: ``ChildSpec(node.factory(), name=node.name)``."""
         return NodeFactory(self, self.actor_class, self.max_concurrency)
 
-    def actor_owner(self) -> Named:
+    def _actor_owner(self) -> Named:
         """Return the object that keeps the actor alive. An actor without a supervisor stops when it is garbage."""
         return self
 
@@ -287,7 +294,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         if ref is None or self._is_closed or not ref.is_alive():
             if self._is_closed or self.home.is_owned:
                 raise stopped(self.name, None if self._is_closed else self.home.end_cause())
-            ref = self.home.start(self.factory(), self.actor_owner(), parent=self.actor_parent())
+            ref = self.home.start(self.factory(), self._actor_owner(), parent=self._actor_parent())
         return ref
 
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:

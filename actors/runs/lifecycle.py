@@ -65,7 +65,7 @@ class NodeLifecycle(Runnable):
         self._is_closed = False
         self._opened: OpenResources | None = None
 
-    def actor_parent(self) -> Cell | None:
+    def _actor_parent(self) -> Cell | None:
         """Return the actor under which an actor is started that no supervisor starts; None for none."""
         return None
 

@@ -54,7 +54,7 @@ class NodeStats(NodeHandle[Deps, Out]):
         totals: MessageTotals = self.__dict__.get("_answers") or self.__dict__.setdefault("_answers", MessageTotals())
         return totals
 
-    def keep_stats(self, stats: RunStats) -> None:
+    def _keep_stats(self, stats: RunStats) -> None:
         """Show these stats as those of the current run."""
         self._stats, self._last = stats, None
 
@@ -68,7 +68,7 @@ class NodeStats(NodeHandle[Deps, Out]):
                 request.cost.close(self.name, read)
         if request.cost is not None and answer.cost_info is not None:
             request.cost.add(answer.cost_info)
-        if request.stats is None and self.counts_alone(request):
+        if request.stats is None and self._counts_alone(request):
             self._last = answer
         if self.outlets or self.message_sent.subscribers:  # most nodes have none, and the call is 1 % of a run
             super().send(answer, request)
@@ -79,11 +79,11 @@ class NodeStats(NodeHandle[Deps, Out]):
         """Count a failure, and what the run has cost."""
         cost = self._spent(request)
         self._totals.add_failure(cost)
-        if self.counts_alone(request):
+        if self._counts_alone(request):
             stats = RunStats(name=self.name)
             stats.add_error(self.name, error_text(error), cost)
             stats.finish(error=error)
-            self.keep_stats(stats)
+            self._keep_stats(stats)
         elif request.stats is not None and not self.counts_members:
             request.stats.add_cost(self.name, cost)
         super().fail(error, request)
@@ -100,6 +100,6 @@ class NodeStats(NodeHandle[Deps, Out]):
         self._costs.pop(request.run_id, None)
         return cost
 
-    def counts_alone(self, request: RunRequest) -> bool:
+    def _counts_alone(self, request: RunRequest) -> bool:
         """Return True if `stats` shows this run, and no other one."""
         return request.stats is None and not self.counts_members and (self._stats is None or self._stats.done)

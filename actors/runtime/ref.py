@@ -70,6 +70,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
     """
 
     __slots__ = ("_cell",)
+    _of_the_engine = "ask_for notify"
 
     def __init__(self, cell: Cell) -> None:  # pyright: ignore[reportMissingSuperCall] - Pykka's takes an actor object
         self._cell = cell
@@ -267,7 +268,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         else:
             if len(context) > 1:
                 envelope.carried = carried(context, message)
-            seconds = self.ask_within(scope, envelope, seconds)
+            seconds = self._ask_within(scope, envelope, seconds)
             if reply.done():
                 return reply
         if seconds is not None:
@@ -284,7 +285,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
             reply.fail(error)
         return reply
 
-    def ask_within(self, scope: Envelope, envelope: Envelope, seconds: float | None) -> float | None:
+    def _ask_within(self, scope: Envelope, envelope: Envelope, seconds: float | None) -> float | None:
         """Note who asks, and return the time that the asker itself has left; one that was cut loose is refused."""
         envelope.sender = scope.cell
         if scope.state != RUNNING:
@@ -336,8 +337,7 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
         return self._end(block, lambda: kill(self._cell))
 
     def _end(self, block: bool | None, end: Callable[[], WaitingFuture[bool]]) -> Any:
-        cell = self._cell
-        scope = current.get()
+        cell, scope = self._cell, current.get()
 
         def begin() -> WaitingFuture[bool]:
             future = end()
@@ -364,25 +364,20 @@ class ActorRef(Handle, pykka.ActorRef[Any], Generic[A]):
             started: AsyncioFuture[ActorRef[A]] = cell.system.bridge.future(self.ready)
             return started
         future: WaitingFuture[ActorRef[A]] = ready(cell)
-        scope = current.get()
-        future.sender = None if scope is None else scope.cell
+        future.sender = None if (scope := current.get()) is None else scope.cell
         future.add_done_callback(
             lambda done: kill(cell) if done.cancelled() and cell.state is ActorState.STARTING else None
         )
         return future
 
     def proxy(self) -> Any:
-        """Return Pykka's proxy: attribute reads and method calls give futures. Raises ActorDeadError after the end.
-
-        On the loop, setting an attribute does not wait; the order of messages makes a later read see it.
-        """
+        """Return Pykka's proxy: attribute reads and method calls give futures. Raises ActorDeadError after the end."""
         return Proxy(actor_ref=self)
 
     if not TYPE_CHECKING:  # type checkers refuse what is not there
 
         def __getattr__(self, name: str) -> Any:
-            text = f"'ActorRef' object has no attribute {name!r}; what the actor has is reached by ref.proxy().{name}"
-            raise AttributeError(text, name=name, obj=self)
+            raise AttributeError(f"an ActorRef has no {name!r}; the actor's is ref.proxy().{name}", name=name, obj=self)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ActorRef) and other._cell is self._cell  # pyright: ignore[reportUnknownMemberType]

@@ -35,12 +35,13 @@ from protocols.clock import Clock
 from protocols.control import ExitReason, StopMode
 from protocols.durable import Keeper, keeper_of
 from protocols.errors import of_kind
+from protocols.handle import Handle
 
 A = TypeVar("A", bound="ActorHooks")
 T = TypeVar("T")
 
 
-class ActorSystem(Registry):
+class ActorSystem(Handle, Registry):
     """Owns actors that live on one `loop`, by default the running one. It starts no thread, sets no signal handler.
 
     `AsyncioActor.start` uses the default system of the running loop. Make one for names, limits and an end of your own:
@@ -52,6 +53,12 @@ class ActorSystem(Registry):
             await ref.ask(1)
         ```
     """
+
+    _of_the_engine = (
+        "add begin_close bridge cells check_loop check_name check_open child_ended deadlines forget has_ended hurry "
+        "interrupt is_closing is_forked is_torn_down late_replies log_limited note_base_exception orphans pool report "
+        "reporter schedule start_cell torn_down urn_of"
+    )
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class Supervisor(AsyncioActor):
     """
 
     child_kind: ClassVar[ChildKind] = "supervisor"
+    """The kind of its child specs, unless they say another."""
 
     def __init__(
         self,

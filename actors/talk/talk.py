@@ -37,6 +37,7 @@ class Talk(Handle, TalkView):
     an event, an entry in `stats.errors` and a dead letter. It concerns neither the source nor other targets.
     """
 
+    _of_the_engine = "in_flight keeps_newest message_flow offer on_disconnect redirect registry"
     _pauses = 0
 
     @spelled_out(TalkKeywords, TALK_DEFAULTS)

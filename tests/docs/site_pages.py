@@ -81,15 +81,6 @@ MODULES: Final[Mapping[str, str]] = {
     "actors.runtime.signals": "SignalHandling",
 }
 """What users import besides the names of `actors`: modules, and their names where others are in them as well."""
-_NOT_FOR_USERS: Final = (
-    "actor_class actor_owner actor_parent answer_problem at_work cost_of counts_alone counts_members default_prompts "
-    "delivered directory execution fail find_pool follow_cost from_definition groups home is_opened_in_parallel "
-    "is_serial job_agents job_problem join_group keep_context keep_stats make_mailbox message_key message_received "
-    "message_sent notes of_function offer pass_on perform place post prepared reconfigure request resources route "
-    "run_failed runs_until_stopped take_context take_tools tracing"
-)
-"""Attributes of nodes by which the framework itself works with them."""
-_USED: Final = json.dumps(["!^_", f"!^({_NOT_FOR_USERS.replace(' ', '|')})$"])
 FENCE: Final = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """The text of a picture on a page."""
 _PRE: Final = re.compile(r"(<pre.*?</pre>)", re.DOTALL)
@@ -135,6 +126,13 @@ def options_of(name: str) -> list[str]:
     return [_TOLD_AS.get(key, key) for key in given]
 
 
+def _used(made: object) -> str:
+    """Return the filter that leaves what `dir` lists: what the framework itself uses of a class is not on its page."""
+    kinds: tuple[type, ...] = getattr(made, "__mro__", ())
+    hidden = sorted({each for kind in kinds for each in vars(kind).get("_of_the_engine", "").split()})
+    return json.dumps(["!^_", f"!^({'|'.join(hidden)})$"] if hidden else ["!^_"])
+
+
 def _page(path: str, **options: str) -> str:
     given = {"heading_level": "1", "show_root_heading": "true", "show_root_toc_entry": "true", **options}
     return f"::: {path}\n    options:\n" + "".join(f"      {key}: {value}\n" for key, value in given.items())
@@ -151,9 +149,9 @@ def _name(name: str) -> str:
     links = [f"- [Options of {one}]({one}.options.md)" for one in OPTIONS if one.partition(".")[0] in kinds]
     head = ["\n## Options\n", *links, ""] if links else []
     first = "---\nsearch:\n  boost: 4\n---\n\n"  # of all that tells of it, the search is to show its page first
-    used = {"filters": _USED} if isinstance(made, type) and issubclass(made, actors.MessageNode) else {}
-    shown = _page(f"actors.{name}", heading=name, inherited_members="true", show_bases="false", **used)
-    return first + shown + "\n".join(head)
+    shown = _page(f"actors.{name}", heading=name, inherited_members="true", filters=_used(made), show_bases="false")
+    return first + shown + "
+".join(head)
 
 
 def _options(name: str) -> str:
