@@ -4,7 +4,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,22 +20,23 @@ def ours(kind: type) -> list[type]:
     return [one for one in kind.__mro__ if one.__module__.startswith(("actors.", "protocols."))]
 
 
-def engine_names(kind: type) -> set[str]:
+def engine_names(kind: Any) -> set[str]:
     return {name for one in ours(kind) for name in vars(one).get("_of_the_engine", "").split()}
 
 
 def assigned(kind: type) -> Iterator[tuple[str, bool]]:
     """Yield the attributes that the text of a class sets, and whether a docstring follows."""
-    [body] = [node.body for node in ast.parse(textwrap.dedent(inspect.getsource(kind))).body[:1]]  # type: ignore[attr-defined]
+    text = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    body = next(node.body for node in text.body if isinstance(node, ast.ClassDef))
     inits = [node.body for node in body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
     for prefix, lines in (("", body), *(("self.", init) for init in inits)):
         for line, after in zip(lines, [*lines[1:], None], strict=True):
-            targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", line)]
+            targets: list[Any] = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", line)]
             told = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
             for target in targets:
-                text = ast.unparse(target)
-                if text.startswith(prefix) and text.removeprefix(prefix).isidentifier():
-                    yield text.removeprefix(prefix), told
+                name = ast.unparse(target)
+                if name.startswith(prefix) and name.removeprefix(prefix).isidentifier():
+                    yield name.removeprefix(prefix), told
 
 
 def attributes(kind: type) -> dict[str, bool]:
@@ -74,9 +75,10 @@ async def test_dir_lists_no_names_of_the_engine(actor_system: ActorSystem) -> No
     subjects.append(actor_system.start(AsyncioActor))
 
     for subject in subjects:
-        listed, hidden = {*dir(subject)}, engine_names(type(subject))
+        kind: type[object] = type(cast("object", subject))
+        listed, hidden = {*dir(subject)}, engine_names(kind)
         assert listed.isdisjoint(hidden)
-        assert listed >= {each for each in vars(type(subject)) if not each.startswith("_")} - hidden
+        assert listed >= {each for each in vars(kind) if not each.startswith("_")} - hidden
 
 
 def test_the_methods_of_the_first_hour_are_listed() -> None:
