@@ -150,8 +150,7 @@ def _name(name: str) -> str:
     head = ["\n## Options\n", *links, ""] if links else []
     first = "---\nsearch:\n  boost: 4\n---\n\n"  # of all that tells of it, the search is to show its page first
     shown = _page(f"actors.{name}", heading=name, inherited_members="true", filters=_used(made), show_bases="false")
-    return first + shown + "
-".join(head)
+    return first + shown + "\n".join(head)
 
 
 def _options(name: str) -> str:
