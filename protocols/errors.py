@@ -81,6 +81,21 @@ def add_note(error: BaseException, note: str) -> None:
             error.add_note(note)
 
 
+def say_where(error: BaseException, where: str, node: str) -> None:
+    """Begin the text of an error of ours with where it happened, unless it names that. Those of users stay as they are.
+
+    Args:
+        error: the error.
+        where: a node, or a tool of an agent.
+        node: name of the node, which the error is about from now on if it is about no other.
+    """
+    is_ours = of_kind(error, ModelError) or type(error).__module__.startswith(("actors.", "protocols."))
+    if is_ours and isinstance(error, UnderstageError):
+        error.node = error.node or node
+        if repr(node) not in (text := str(error)):
+            error.args = (f"{where}: {text}", *error.args[1:])
+
+
 class UnderstageError(Exception):
     """Root of the tree; never raised itself."""
 

@@ -52,6 +52,14 @@ def one_line(text: str) -> str:
     return " ".join(visible(text).split())
 
 
+def size_text(size: int) -> str:
+    """Return a number of bytes as people read it: ``3.2 MiB``."""
+    for unit, step in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= step:
+            return f"{size / step:,.1f}".removesuffix(".0") + f" {unit}"
+    return f"{size} bytes"
+
+
 def printable(text: str) -> str:
     """Return the text with line breaks, control characters and lone surrogates as escapes."""
     if text.isprintable():

@@ -22,7 +22,13 @@ from actors.agents.execution import Execution
 from actors.agents.memory import Memory
 from actors.agents.model_answer import cost_up_to_now, message_of, responses_of_run
 from actors.agents.named_tools import named_tools
-from actors.agents.run_messages import captured_messages, finished, messages_of_run, note_messages
+from actors.agents.run_messages import (
+    cancelled_inside,
+    captured_messages,
+    finished,
+    messages_of_run,
+    note_messages,
+)
 from actors.agents.sessions import Sessions
 from actors.agents.settings import AgentSettings
 from actors.agents.tool_calls import TOOL_THREADS, ToolCallLog, ToolExit, log_of
@@ -112,15 +118,18 @@ class ModelRun(Execution):
                     return await run(request, prompt, keywords)
             except ToolExit as error:
                 raise error.exit from None
-            except Exception as error:
-                advise(error, keywords["model"])
-                if isinstance(error, BudgetExceededError | RunCancelledError):
-                    error.partial = "\n\n".join(one.text for one in responses_of_run(messages) if one.text)
-                note_messages(error, messages)
+            except Exception as raised:
+                failure = cancelled_inside(raised, messages, request.node.name)
+                advise(failure, keywords["model"])
+                if isinstance(failure, BudgetExceededError | RunCancelledError):
+                    failure.partial = "\n\n".join(one.text for one in responses_of_run(messages) if one.text)
+                note_messages(failure, messages)
                 if self.settings.retry is not None:
                     tools.attempts.update(one.run_id for one in messages[-1:])
                     tools.done = finished(messages, tools.attempts)
-                raise
+                if failure is raised:
+                    raise
+                raise failure from raised
 
     def _draw(self, request: RunRequest) -> None:
         """Let the requests of this run draw from its budget, that of the agent, and those around it."""
@@ -190,6 +199,7 @@ class ModelRun(Execution):
             "capabilities": _capabilities(request, has_tools=has_tools),
             "model_settings": options.model_settings,
             "conversation_id": request.conversation_id,
+            "metadata": None if options.metadata is None else dict(options.metadata),
             "infer_name": False,
         }
 

@@ -6,10 +6,12 @@ from contextvars import ContextVar, copy_context
 from typing import Any, Final
 
 import pydantic_ai
+from pydantic_ai.exceptions import RunCancelled
 from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
 from pydantic_ai.run import AgentRunResult
 
 from protocols.context import carry_as
+from protocols.errors import RunCancelledError
 
 _of_caller: ContextVar[Any] = ContextVar("understage_messages", default=None)
 """What the caller of the run captures messages with; under pydantic-ai's own name all runs of a team would find it."""
@@ -59,6 +61,19 @@ def note_messages(error: Exception, messages: Sequence[ModelMessage]) -> None:
     if len(messages) <= _MOST and (known == () or isinstance(known, _Messages)):
         with suppress(AttributeError, TypeError):  # a class of C may take no attributes
             error.messages = _Messages(messages)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
+
+
+def cancelled_inside(error: Exception, messages: Sequence[ModelMessage], node: str) -> Exception:
+    """Return our error for a run that was cancelled by ``RunContext.cancel``; any other error as it is.
+
+    Args:
+        error: what the run raised.
+        messages: its messages.
+        node: its node.
+    """
+    if isinstance(error, RunCancelled) and any(message.run_id == error.run_id for message in messages):
+        return RunCancelledError(f"node {node!r}: the run was cancelled by a tool", node=node)
+    return error
 
 
 def finished(messages: Sequence[ModelMessage], attempts: Set[str | None]) -> list[ModelMessage]:

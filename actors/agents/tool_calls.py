@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -13,6 +13,7 @@ from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, Wrap
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart, ToolReturnPart, tool_return_ta
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.toolsets import AbstractToolset, ToolsetTool, WrapperToolset
 from pydantic_ai.usage import RunUsage
 
 from actors.runs.correlation import begin_step
@@ -21,7 +22,7 @@ from actors.runtime.daemon_thread import CALLS
 from actors.runtime.envelope import current
 from actors.runtime.log import warn_once
 from protocols.delivery import tool_call_id
-from protocols.errors import error_text, type_name
+from protocols.errors import add_note, error_text, say_where, type_name
 from protocols.events import ToolCalled
 from protocols.ids import new_id
 from protocols.json_value import as_json
@@ -113,6 +114,10 @@ def log_of(request: RunRequest) -> ToolCallLog:
 class ToolCallRecorder(AbstractCapability[Any]):
     """Writes every tool call into the log of its run, refused calls included. It holds nothing of any run."""
 
+    def get_wrapper_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
+        """Let the tools know when the run must be over."""
+        return _DeadlineToolset(toolset)
+
     async def after_model_request(
         self, ctx: RunContext[Any], *, request_context: ModelRequestContext, response: ModelResponse
     ) -> ModelResponse:
@@ -165,6 +170,9 @@ class ToolCallRecorder(AbstractCapability[Any]):
             result = _writable(await _without_exit(handler, args), log.agent_name, call.tool_name)
         except Exception as error:
             failure = error_text(error)
+            where = f"tool {call.tool_name!r} of agent {log.agent_name!r}"
+            add_note(error, f"raised in {where}")
+            say_where(error, where, log.agent_name)
             raise
         finally:
             tool_call_id.set("")
@@ -178,6 +186,18 @@ class ToolCallRecorder(AbstractCapability[Any]):
                 )
             )  # fmt: skip
         return result
+
+
+class _DeadlineToolset(WrapperToolset[Any]):
+    """Tells each tool when its run must be over, by the wall clock."""
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
+    ) -> Any:
+        scope = current.get()
+        if scope is not None and scope.deadline is not None:
+            ctx.deadline = datetime.now(UTC) + timedelta(seconds=scope.deadline - scope.cell.now())
+        return await self.wrapped.call_tool(name, tool_args, ctx, tool)
 
 
 _thread: ContextVar[Future[Any] | None] = ContextVar("understage_tool_thread", default=None)

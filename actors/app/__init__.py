@@ -4,7 +4,7 @@ from actors.agents.manifest.imports import make_importable
 from actors.app.application import App, open_app
 from actors.app.history_service import HistoryService
 from actors.app.log_setup import configure_logging
-from actors.app.model_check import check_models, with_model
+from actors.app.manifest_check import check_manifest, check_models, with_model
 from actors.app.pool import AgentPool
 from actors.app.presentation import answer_fields, readable
 from actors.app.stats_service import StatsService
@@ -13,6 +13,6 @@ from actors.app.trigger_service import TriggerAnswer, TriggerService
 
 __all__ = [
     "AgentPool", "App", "HistoryService", "StatsService", "TriggerAnswer", "TriggerService", "answer_fields",
-    "check_models", "configure_logging", "history_stores", "make_importable", "open_app", "readable", "retention_of",
-    "with_model",
+    "check_manifest", "check_models", "configure_logging", "history_stores", "make_importable", "open_app", "readable",
+    "retention_of", "with_model",
 ]  # fmt: skip

@@ -197,7 +197,7 @@ class HistoryService(PoolService):
         conversation = session.conversation
         if not session.is_restored:
             return conversation, []
-        if self._pool.is_running:
+        if self._pool.is_open:
             with suppress(Exception):  # messages that cannot be written now are not there to read
                 await self.flush(FLUSH_TIMEOUT)
         problems: list[StorageError] = []

@@ -201,9 +201,8 @@ class Watch:
 
 def _check(manifest: Manifest) -> None:
     """Check the models that triggers can use."""
-    for name, node in manifest.nodes.items():
-        if any(trigger.enabled for trigger in node.triggers):
-            check_models(manifest, name)
+    started = (name for name, node in manifest.nodes.items() if any(trigger.enabled for trigger in node.triggers))
+    check_models(manifest, *started)
 
 
 @asynccontextmanager

@@ -11,13 +11,14 @@ from msgspec.structs import replace
 
 from actors.nodes.as_tool import limits_left
 from actors.runs.correlation import names_in
+from actors.runs.errors import name_node
 from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.request import RunOptions, RunRequest
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import AskCycleError
 from actors.runtime.future import AsyncioFuture
-from protocols.errors import RunError, add_note
+from protocols.errors import RunError
 from protocols.journal import MailboxJournal, NotDurableError
 from protocols.messages import ChatMessage
 
@@ -144,7 +145,7 @@ class RemoteRun:
         try:
             answer = await self._ask(self._crossing(), timeout)
         except Exception as error:
-            add_note(error, f"node {request.node.name!r}: the run failed")
+            name_node(error, request.node.name)
             if kept is not None:
                 kept.failed(request.prompts, error)
             raise

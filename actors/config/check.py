@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from actors.config.explain import problem_at
 from actors.config.field_type import named_types
 from actors.config.yaml.file import matching
-from actors.config.yaml.problem import Mark, Problem, render_path, render_value
+from actors.config.yaml.locate import locate
+from actors.config.yaml.problem import Problem, render_path, render_value
 from actors.config.yaml.tree import Key, Row, Table, row_at, table_at
 
 _MOST_CIRCLES = 20
@@ -73,7 +75,8 @@ def _named_otherwise(tree: Table) -> Iterator[Problem]:
             name = item.get("name")
             if name is not None and name != key:
                 text = f"the name is the key {key!r}; leave 'name' out, or use 'display_name'"
-                yield Problem(text, item.value_mark("name"), render_path((section, key, "name")), render_value(name))
+                place = locate(tree, (section, key, "name"))
+                yield Problem(text, place.mark, place.path, render_value(name))
 
 
 def circles(items: Table, links: Mapping[str, list[str]], text: str) -> Iterator[tuple[str, str]]:
@@ -97,28 +100,27 @@ def _missing_files(tree: Table, root: Path) -> Iterator[Problem]:
     for section in ("agents", "jobs"):
         items = table_at(tree, section)
         for key in items:
-            for name, mark, keys in _named_files(table_at(items, key)):
+            for name, keys in _named_files(table_at(items, key)):
                 try:
                     is_there = any(True for _ in matching(root, name))
                 except (OSError, ValueError, RuntimeError):
                     is_there = False
                 if not is_there:
                     text = f"there is no file {name!r} below {str(root)!r}"
-                    yield Problem(text, mark, render_path((section, key, *keys)))
+                    yield problem_at(tree, (section, key, *keys), text)
 
 
-def _named_files(item: Table) -> Iterator[tuple[str, Mark, tuple[Key, ...]]]:
+def _named_files(item: Table) -> Iterator[tuple[str, tuple[Key, ...]]]:
     """Yield the files of knowledge and prompts, each with its place."""
     knowledge = item.get("knowledge")
     row = knowledge if isinstance(knowledge, Row) else row_at(knowledge, "paths")
     above = ("knowledge",) if row is knowledge else ("knowledge", "paths")
     for index, name in enumerate(row):
         if isinstance(name, str):
-            yield name, row.marks[index], (*above, index)
+            yield name, (*above, index)
     for prompt in _PROMPTS:
-        value, written = item.get(prompt), item.written.get(prompt, prompt)
-        places = [(written, index) for index in range(len(value))] if isinstance(value, Row) else [(written,)]
-        for place, entry in zip(places, value if isinstance(value, Row) else [value], strict=True):
+        value = item.get(prompt)
+        for index, entry in enumerate(value if isinstance(value, Row) else [value]):
             name = entry.get("file") if isinstance(entry, Table) else None
-            if isinstance(entry, Table) and isinstance(name, str):
-                yield name, entry.value_mark("file"), (*place, "file")
+            if isinstance(name, str):
+                yield name, (prompt, index, "file")

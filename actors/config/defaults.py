@@ -11,7 +11,7 @@ from actors.config.policy import PolicySpec
 from actors.config.section import Section
 from actors.config.session import SessionSpec, SessionsSpec
 from actors.config.supervision import NodeSupervision, RetrySpec
-from actors.config.value import Count, Positive, QueueSpec
+from actors.config.value import Count, MailboxSpec, Positive
 
 
 class DefaultsSpec(Section):
@@ -35,7 +35,7 @@ class DefaultsSpec(Section):
     """What one run of an agent or team may use."""
     timeout: Timeout | None = None
     """How long one run of an agent or team may take, in seconds."""
-    mailbox: QueueSpec | None = None
+    mailbox: MailboxSpec | None = None
     """Mailbox of agents and teams."""
     max_concurrency: Positive | None = None
     """Runs at once of agents and teams."""

@@ -1,15 +1,16 @@
 """From pydantic's errors to problems that a person can act on."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import ValidationError
 
 from actors.config.read_context import ReadContext
-from actors.config.yaml.locate import locate, paths_of
-from actors.config.yaml.problem import CONTAINERS, Problem
-from actors.config.yaml.tree import Key, Table
-from protocols.errors import nearest
+from actors.config.yaml.locate import Source, locate, paths_of
+from actors.config.yaml.problem import CONTAINERS, InvalidManifestError, Problem
+from actors.config.yaml.tree import Key, Table, table_at
+from protocols.errors import ConfigError, ManifestError, UnderstageError, nearest
 
 _EXPECTED = {
     "missing": "is required",
@@ -78,6 +79,32 @@ def problem_at(tree: Table, keys: tuple[Key, ...], text: str) -> Problem:
         text = _without(text, *place.hidden)
     value = None if place.value in CONTAINERS and not text.startswith(_SAYS_KIND) else place.value
     return Problem(text, place.mark, place.path, value)
+
+
+def problem_of(error: UnderstageError, source: Source) -> Problem:
+    """Return an error about a node of a manifest as a problem, at the import string that it quotes or at the node."""
+    text, node = str(error), error.node or ""
+    named = (("agents", node), ("teams", node), ("jobs", node.removeprefix("job ")))
+    keys: tuple[Key, ...] = next((pair for pair in named if pair[1] in table_at(source.tree, pair[0])), ())
+    places = (place for place, string in source.named(*map(str, keys)) if repr(string) in text)
+    return problem_at(source.tree, next(places, keys), text)
+
+
+@contextmanager
+def placed(source: Source) -> Iterator[None]:
+    """Say the file, line and key of what cannot be used in a manifest.
+
+    Raises:
+        InvalidManifestError: In place of each `ConfigError`.
+    """
+    try:
+        yield
+    except ManifestError:
+        raise
+    except ConfigError as error:
+        found = InvalidManifestError([problem_of(error, source)])
+        found.node = error.node
+        raise found from error
 
 
 def _without(text: str, value: str, written: str) -> str:

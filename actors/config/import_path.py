@@ -104,7 +104,7 @@ def resolve_import(text: str, allow: Sequence[str]) -> object:
     try:
         found: object = getattr(module, attribute)
     except AttributeError as error:
-        raise ImportPathError(f"module {name!r} has no attribute {attribute!r}{_namesake(name)}") from error
+        raise ImportPathError(f"{text!r}: module {name!r} has no attribute {attribute!r}{_namesake(name)}") from error
     _check_origin(text, found, allow)
     return found
 
@@ -181,6 +181,7 @@ def import_text(value: str, info: ValidationInfo) -> str:
         split_import(value)
     else:
         check_import(value, reading.allow_imports)
+        reading.imports.add(value)
     return value
 
 

@@ -18,6 +18,7 @@ from actors.config.read_context import ReadContext
 from actors.config.response_model import check_responses
 from actors.config.yaml.environment import Expansion
 from actors.config.yaml.file import is_open_to_all
+from actors.config.yaml.locate import Source
 from actors.config.yaml.parser import read_source
 from actors.config.yaml.problem import InvalidManifestError, Problem
 from actors.config.yaml.tree import DEFAULT_LIMITS, SourceLimits, Table
@@ -98,8 +99,10 @@ def load_agent(path: str | PathLike[str], *, env: Mapping[str, str] | None = Non
 def _wrap(tree: Table, stem: str) -> Table:
     name = tree.get("name")
     agents, outer = Table(tree.mark), Table(tree.mark)
-    agents.put(name if isinstance(name, str) and name else stem, tree, tree.mark, tree.mark)
+    agent = name if isinstance(name, str) and name else stem
+    agents.put(agent, tree, tree.mark, tree.mark)
     outer.put("agents", agents, tree.mark, tree.mark)
+    outer.written["agents"] = agents.written[agent] = ""
     for key in ("allow_imports", "responses", "storage", "defaults"):
         if key in tree:
             outer.copy_key(key, tree)
@@ -149,7 +152,7 @@ def _finish(tree: Table, reader: FileReader) -> Manifest:
     late = (*check_responses(manifest.responses), *check_durable(manifest), *check_cluster(manifest))
     if late:
         raise InvalidManifestError([problem_at(tree, keys, text) for keys, text in late])
-    return manifest.read_from(reader.files)
+    return manifest.read_from(reader.files, Source(tree, frozenset(reading.imports)))
 
 
 def _open_files(tree: Table, files: Iterable[Path]) -> Iterable[Problem]:

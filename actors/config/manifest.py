@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import ClassVar, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr
 
@@ -23,6 +24,7 @@ from actors.config.team import TeamSpec
 from actors.config.tracing import TracingSpec
 from actors.config.trigger import WebhookTrigger
 from actors.config.value import Name, Text
+from actors.config.yaml.locate import Source
 from actors.config.yaml.tree import Table, as_table, merge
 
 _NAMED = frozenset({"agents", "teams", "jobs"})
@@ -77,11 +79,13 @@ class Manifest(Section):
     """Packages or modules whose code the manifest may name; nothing by default."""
     _files: tuple[Path, ...] = PrivateAttr(default=())
     _root: Path | None = PrivateAttr(default=None)
+    _source: Source = PrivateAttr(default_factory=Source)
 
-    def read_from(self, files: Sequence[Path]) -> Self:
-        """Return the manifest with the files that it was read from."""
+    def read_from(self, files: Sequence[Path], source: Source) -> Self:
+        """Return the manifest with the files that it was read from, and with the places of its values."""
         copy = self.model_copy()
-        copy._files = tuple(files)  # noqa: SLF001  # a copy of this very object
+        copy._source = source  # noqa: SLF001  # a copy of this very object
+        copy._files = tuple(files)  # noqa: SLF001
         copy._root = files[0].resolve().parent if files else None  # noqa: SLF001  # now: a link may change
         return copy
 
@@ -89,6 +93,11 @@ class Manifest(Section):
     def files(self) -> tuple[Path, ...]:
         """Every file that was read, the manifest itself first, links not followed; empty for a text."""
         return self._files
+
+    @property
+    def source(self) -> Source:
+        """Where its values are written; empty for a manifest that was made in Python."""
+        return self._source
 
     @property
     def root(self) -> Path | None:
@@ -154,12 +163,13 @@ class Manifest(Section):
             table[section] = _named(table[section])
         for key in _SHORTCUTS:
             if key in table:
-                defaults = table.get("defaults")
-                if not isinstance(defaults, Table):
-                    defaults = Table(table.mark)
-                    table.setdefault("defaults", defaults)
-                if key not in defaults:
+                given = table.get("defaults")
+                defaults = Table(table.mark) if given is None else as_table(given)
+                if defaults is not None and key not in defaults:
                     defaults.copy_key(key, table)
+                    defaults.outside.add(key)
+                    table["defaults"] = defaults
+                if defaults is None or key in defaults.outside:
                     del table[key]
         return table
 
@@ -221,7 +231,7 @@ def secrets_in(manifest: Manifest) -> Iterator[str]:
     while waiting:
         value = waiting.pop()
         match value:
-            case SecretStr():
+            case SecretStr() if not _is_open_address(value.get_secret_value()):
                 yield value.get_secret_value()
             case BaseModel():
                 waiting.extend(value.__dict__.values())
@@ -233,6 +243,16 @@ def secrets_in(manifest: Manifest) -> Iterator[str]:
                 pass
 
 
+def _is_open_address(secret: str) -> bool:
+    """Return True for the address of a database that holds neither a password nor options."""
+    try:
+        address = urlsplit(secret)
+    except ValueError:
+        return False
+    is_database = address.scheme.partition("+")[0] in ("postgres", "postgresql", "sqlite")
+    return is_database and address.password is None and not address.query
+
+
 def _named(section: object) -> object:
     """Return a section whose maps repeat their keys as `name`; a map may stand under two keys, by an alias."""
     items = as_table(section)
@@ -241,4 +261,5 @@ def _named(section: object) -> object:
         if items is not None and inner is not None and "name" not in inner:
             items[name] = named = merge(Table(), inner)
             named["name"] = name
+            named.written["name"] = ""
     return section if items is None else items

@@ -14,7 +14,7 @@ from actors.config.mcp_server import McpServerSpec
 from actors.config.section import Section
 from actors.config.supervision import RetrySpec
 from actors.config.trigger import AnyTriggerSpec
-from actors.config.value import Amount, Count, Flag, Name, Positive, QueueSpec, Text
+from actors.config.value import Amount, Count, Flag, MailboxSpec, Name, Positive, Text
 
 
 class UsageLimitsSpec(Section):
@@ -74,7 +74,7 @@ class NodeSpec(Section):
     """Where each of its messages goes."""
     mcp_servers: tuple[McpServerSpec, ...] = ()
     """Servers whose tools it may use."""
-    mailbox: QueueSpec | None = None
+    mailbox: MailboxSpec | None = None
     """How many messages may wait for it."""
     max_concurrency: Positive | None = None
     """How many runs it works on at once."""

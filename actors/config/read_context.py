@@ -29,6 +29,8 @@ class ReadContext:
     """Names under `responses`."""
     allow_imports: tuple[str, ...] = ()
     """Prefixes under which import strings are accepted."""
+    imports: set[str] = field(default_factory=set[str])
+    """Import strings that the manifest names."""
     unknown: list[tuple[Table, str, str]] = field(default_factory=list[tuple[Table, str, str]])
     """Keys that no model knows: the map, the key, what to say."""
     _guesses: int = 50_000

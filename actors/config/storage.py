@@ -113,4 +113,5 @@ class StorageSpec(Section):
                 store.copy_key(key, table)
                 del table[key]
             table.put("providers", Row(table.mark, [store]), table.mark, table.mark)
+            table.written["providers"] = ""
         return data if table is None else table

@@ -66,6 +66,9 @@ CONTENT_PLACES = frozenset({"content", "name", "role", "date", "time", "timestam
 PROMPT_PLACES = frozenset({"prompt", "name", "source", "timestamp", "metadata", "type"})
 """Places in the prompt of a trigger: `{prompt}` is the event's own text, `{name}` the trigger's name."""
 
+TEXT_PLACE = "{text}"
+"""Place in the prompt of a file trigger: what the files hold."""
+
 _METADATA = re.compile(r"\{(metadata\[[^{}\[\]]+\])\}")
 
 
@@ -82,3 +85,5 @@ ContentTemplate = Annotated[str, AfterValidator(partial(check_template, names=CO
 """A text with `CONTENT_PLACES`."""
 PromptTemplate = Annotated[str, AfterValidator(partial(check_template, names=PROMPT_PLACES))]
 """A text with `PROMPT_PLACES`."""
+FilePromptTemplate = Annotated[str, AfterValidator(partial(check_template, names=PROMPT_PLACES | {TEXT_PLACE[1:-1]}))]
+"""A text with `PROMPT_PLACES` and `TEXT_PLACE`."""

@@ -23,7 +23,7 @@ from actors.config.duration import Milliseconds, PositiveSeconds, Seconds
 from actors.config.read_context import complain
 from actors.config.reference import NodeName
 from actors.config.section import Section
-from actors.config.template import PromptTemplate, SessionTemplate
+from actors.config.template import TEXT_PLACE, FilePromptTemplate, PromptTemplate, SessionTemplate
 from actors.config.value import ONE_OR_MANY, Flag, Name, Port, Positive, QueueSpec, Secret, Text
 from actors.config.yaml.tree import Table, as_table
 from protocols.triggers import TriggerConfigError
@@ -100,8 +100,17 @@ class FileTrigger(TriggerSpec):
     """Patterns of files that are left out."""
     recursive: Flag = True
     """Whether folders inside a folder count."""
+    template: FilePromptTemplate | None = None
+    """Prompt of the run; `{text}` is the text of the files that were added or modified. The event's own by default."""
+    max_text: Positive = 262_144
+    """Bytes of `{text}`, of all files of an event together. A file that does not fit is named in place of its text."""
     debounce: Milliseconds = 1.6
     """Quiet time before a run starts: written in milliseconds, kept in seconds."""
+
+    @property
+    def has_text(self) -> bool:
+        """True if the prompt holds the text of the files."""
+        return self.template is not None and TEXT_PLACE in self.template
 
 
 def _url_path(value: str) -> str:

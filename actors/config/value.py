@@ -105,10 +105,17 @@ OverflowName = Literal["reject", "drop_oldest", "drop_newest", "wait"]
 
 
 class QueueSpec(Section):
-    """A bounded queue of messages, for mailboxes, connections and triggers."""
+    """A bounded queue of messages, for connections and triggers."""
 
     capacity: Positive = 1000
     """How many messages may wait."""
     overflow: OverflowName = "reject"
     """What happens to a message when the queue is full: `reject` it to its sender, drop the `drop_oldest` or the
     `drop_newest` into the dead letters, or let the sender `wait`."""
+
+
+class MailboxSpec(QueueSpec):
+    """The mailbox of a node."""
+
+    capacity: Positive = 10_000
+    """How many messages may wait."""

@@ -141,7 +141,7 @@ class _Page:
         return Response(data, media_type=_TYPES.get(path.rpartition(".")[2], "application/octet-stream"))
 
     async def stream(self, request: Request) -> Response:
-        if not self._pool.is_running:
+        if not self._pool.is_open:
             return JSONResponse({"error": f"pool {self._pool.name!r} does not run"}, 503)
         if self._feed.viewers >= MOST_STREAMS:
             return JSONResponse({"error": f"{MOST_STREAMS} viewers look already; close one of their tabs"}, 503)

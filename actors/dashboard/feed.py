@@ -108,7 +108,7 @@ class Feed:
         self._begun.clear()
         self._since, most = time.time(), MOST_ROWS
         try:
-            while self._pool.is_running:
+            while self._pool.is_open:
                 await self._read(system, most)
                 self._tell()
                 most = MOST_READ

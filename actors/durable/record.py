@@ -25,6 +25,7 @@ from protocols.errors import UnderstageError, error_text, type_name
 from protocols.journal import NotDurableError
 from protocols.json_value import as_json
 from protocols.messages import ChatMessage, is_message
+from protocols.plain_text import size_text
 
 RUN_KIND: Final = "run1"
 """The kind of an `Entry` whose payload is a run."""
@@ -152,7 +153,7 @@ def encode_run(request: RunRequest, max_message: int = MAX_MESSAGE, way: str = _
     except _Refused as error:
         raise NotDurableError(f"node {node!r}: {error}; {way}", node=node) from error.__cause__
     if len(data) > max_message:
-        text = f"the run has {len(data):,} bytes, and a journal keeps at most {max_message:,} (max_message)"
+        text = f"the run has {size_text(len(data))}, and a journal keeps at most {size_text(max_message)} (max_message)"
         raise NotDurableError(f"node {node!r}: {text}; {way}", node=node)
     return data
 
@@ -346,7 +347,7 @@ def _plain(value: object) -> object:
         return dict(cast("Mapping[object, object]", value))
     if isinstance(value, Set | Sequence):
         return list(cast("Sequence[object]", value))
-    raise TypeError(f"JSON cannot hold a {type_name(value)}")
+    raise TypeError(f"JSON cannot hold a value of class {type_name(value)!r}")
 
 
 def _message_record(message: ChatMessage[Any]) -> MessageRecord:

@@ -5,7 +5,7 @@ The error keeps its class of pydantic_ai besides, so the handlers that users hav
 
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic_ai import exceptions
 from pydantic_ai.models import Model
 
-from protocols.errors import error_text, type_name
+from protocols.errors import error_text, limited_text, type_name
 from protocols.model_errors import (
     AuthError,
     BadRequestError,
@@ -29,6 +29,7 @@ from protocols.model_errors import (
     UpstreamConnectionError,
     UpstreamTimeoutError,
 )
+from protocols.plain_text import one_line
 
 _KINDS: Final[tuple[tuple[type[Exception], type[ModelCallError]], ...]] = (
     (exceptions.ModelRateLimitError, RateLimitedError),
@@ -58,6 +59,8 @@ MALFORMED: Final = (AttributeError, TypeError, LookupError, ValueError, Assertio
 _JOINS: Final = "joins"
 """The attribute of a joined class that says what it joins."""
 _MOST_CAUSES: Final = 8
+_MOST_SAID: Final = 300
+"""Signs of what a provider says that stand in the text of an error; the whole of it is its `body`."""
 _NUMBER: Final = re.compile(r"\d[\d,]{2,}")
 _REDIRECT: Final = re.compile(r"Error code: 3\d\d")
 
@@ -225,9 +228,19 @@ def _text(error: Exception, model: Model, told: dict[str, Any]) -> str:
     if isinstance(error, exceptions.ModelConnectionError | exceptions.ModelTimeoutError) and error.__cause__:
         reasons = [error_text(one) for one in _causes(error) if one.args and one.args[0]]
         text = f"model {model.model_name!r}: {error.phase or 'the connection'} failed: {reasons[-1]}"
+    elif isinstance(error, exceptions.ModelHTTPError) and text == str(error):
+        text = f"model {model.model_name!r}: status {error.status_code}: {_said(error.body)}"
     if not isinstance(error, exceptions.AgentRunError | ModelCallError):
         text = f"model {model.model_name!r}: its server sent a malformed answer: {type_name(error)}: {text}"
     return f"{text} ({', '.join(parts)})" if parts else text
+
+
+def _said(body: object) -> str:
+    """Return what a provider says in the body of an answer, which may be anything."""
+    for key in ("error", "message", "detail"):
+        if isinstance(body, Mapping):
+            body = cast("Mapping[str, object]", body).get(key, body)
+    return one_line(limited_text(str, body, _MOST_SAID)) if body else "nothing more"
 
 
 def _redacted(value: Any, model: Model) -> Any:

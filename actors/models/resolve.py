@@ -9,7 +9,8 @@ import copy
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -44,6 +45,7 @@ _EXTRA = re.compile(r"pydantic-ai-slim\[([\w-]+)\]")
 
 _Providers = dict[tuple[object, ...], Provider[Any]]
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Providers] = WeakKeyDictionary()
+_keepers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None]] = WeakKeyDictionary()
 
 
 def default_model_name() -> str:
@@ -128,10 +130,23 @@ def advise(error: Exception, model: Model) -> None:
 
 
 async def close_models() -> None:
-    """Close the shared clients of the running event loop. A later request opens them again."""
-    for provider in _shared.pop(asyncio.get_running_loop(), {}).values():
-        async with provider:
-            pass
+    """Close the shared clients of the running event loop. A later request opens them again.
+
+    The end of the loop closes them as well, if it ends its generators, as `asyncio.run` does.
+    """
+    keeper = _keepers.pop(asyncio.get_running_loop(), None)
+    if keeper is not None:
+        await keeper.aclose()
+
+
+async def _kept(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
+    """Close the shared clients of a loop at the end of this generator."""
+    try:
+        yield
+    finally:
+        for provider in _shared.pop(loop, {}).values():
+            async with provider:
+                pass
 
 
 def _qualified(name: str, node: str | None) -> str:
@@ -197,7 +212,11 @@ def _shared_as(key: tuple[object, ...], make: Callable[[str], Provider[Any]], pr
         return limit_provider(make(provider))
     for closed in [one for one in _shared if one.is_closed()]:
         del _shared[closed]  # a provider holds its loop, so the weak key alone would keep both
-    providers = _shared.setdefault(loop, {})
+    if loop not in _shared:
+        _shared[loop], _keepers[loop] = {}, _kept(loop)
+        with suppress(StopIteration):
+            anext(_keepers[loop]).send(None)  # begun at once, so that the loop knows of it
+    providers = _shared[loop]
     if key not in providers:
         providers[key] = limit_provider(make(provider))
     return providers[key]

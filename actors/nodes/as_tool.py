@@ -10,7 +10,6 @@ from pydantic_ai.tools import Tool
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.runs.correlation import names_in
-from actors.runs.handle import NodeHandle
 from actors.runs.request import Runnable, RunRequest
 from actors.runtime.envelope import current
 from actors.runtime.errors import AskCycleError
@@ -32,7 +31,7 @@ MAX_DEPTH = 8
 
 
 def tool_of(
-    node: NodeHandle[Any, Any],
+    node: Any,
     *,
     name: str | None = None,
     description: str | None = None,
@@ -41,8 +40,9 @@ def tool_of(
 ) -> Tool[Any]:
     """Return a tool that runs a node with one argument, the prompt, and returns the content of the answer.
 
-    The deadline and the cancellation of the calling run reach the node. The usage of the node counts for the calling
-    run, whose limits hold for both together. The limits of the node hold for its own usage.
+    The deadline and the cancellation of the calling run reach the node, and so do its dependencies, unless the node or
+    one of its members has its own or is durable. The usage of the node counts for the calling run, whose limits hold
+    for both together. The limits of the node hold for its own usage.
 
     Args:
         node: the node to ask.
@@ -54,13 +54,11 @@ def tool_of(
     """
 
     async def ask(ctx: RunContext[Any], prompt: str) -> Any:
-        own: UsageLimits | None = getattr(getattr(node, "settings", None), "usage_limits", None)
-        limits = joint_limits(ctx.usage_limits, ctx.usage, own)
-        options: dict[str, Any] = {"usage": ctx.usage, "usage_limits": limits, "budget": drawn.get() or None}
+        limits = joint_limits(ctx.usage_limits, ctx.usage, getattr(node.definition.settings, "usage_limits", None))
+        options: dict[str, Any] = {"usage": ctx.usage, "usage_limits": limits, "deps": _lent_deps(node, ctx)}
+        options["budget"], options["fresh"] = drawn.get() or None, reset_history and not pass_history
         if pass_history:
             options["message_history"] = _before(ctx)
-        elif reset_history:
-            options["fresh"] = True
         before, chain = _chain()
         path = " -> ".join((*before, *(one.name for one in chain), node.name))
         is_waiting = node.name in before or any(one is node for one in chain)
@@ -81,6 +79,15 @@ def tool_of(
         description=description or f"Ask {node.display_name} to do something and get the answer.{purpose}",
         metadata={"node": node.name},
     )
+
+
+def _lent_deps(node: Any, ctx: RunContext[Any]) -> Any:
+    """Return the dependencies of the calling run; None if a node has its own, or a journal, which can hold none."""
+    parts = (node, *node.leaves())
+    has_own = any(
+        part.durable is not None or getattr(part.definition.settings, "deps", None) is not None for part in parts
+    )
+    return None if has_own else ctx.deps
 
 
 def _chain() -> tuple[list[str], list[Runnable]]:

@@ -84,7 +84,8 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
 
         Args:
             nodes: agents, teams, chains; a node may stand in it more than once.
-            name: by default the names of the members, joined by ``&``.
+            name: by default the names of the members, joined by ``&``. Texts about a chain without a name say
+                ``a -> b``.
             shared_prompt: comes before the task, for the first member.
             validator: works last, on the result of the others; its answer is that of the chain.
             result_mode: ``last`` or ``concat`` (all answers, joined by empty lines).
@@ -102,6 +103,14 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
             validator=validator,
             result_mode=result_mode,
         )
+
+    @property
+    def label(self) -> str:
+        """What texts about the chain call it: its name if it was given one, else ``a -> b``."""
+        return self.name if self.definition.is_named else " -> ".join(one.name for one in self.nodes) or self.name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.label!r}>"
 
     @property
     def validator(self) -> MessageNode[Any, Out] | None:
@@ -175,7 +184,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
             await chain.run()
         except Exception as error:
             done = ", ".join(response.agent_name for response in transcript.responses) or "none"
-            add_note(error, f"chain {self.name!r}: step {transcript.step!r} failed; finished before it: {done}")
+            add_note(error, f"chain {self.label!r}: step {transcript.step!r} failed; finished before it: {done}")
             error.__dict__.update(failed_step=transcript.step, transcript=transcript.response())
             if request.sink is not None:
                 message = f"Chain broken at {transcript.step}: {error_text(error)}"

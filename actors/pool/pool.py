@@ -346,7 +346,7 @@ class AgentPool(TeamBuilder, Generic[Deps]):
             self.name, self._built.policy, self.system, exit_timeout=self.exit_timeout, services=self._services
         )
         await supervisor.open_all(self._groups(), is_parallel=self._parallel_load)
-        self._supervisor, self.supervisor, self.is_running = supervisor, supervisor.cell, True
+        self._supervisor, self.supervisor, self.is_open = supervisor, supervisor.cell, True
         self.system = supervisor.system
 
     def _groups(self) -> list[list[AnyNode]]:
@@ -370,7 +370,7 @@ class AgentPool(TeamBuilder, Generic[Deps]):
         return list(reversed(found))
 
     async def _close(self) -> None:
-        supervisor, self._supervisor, self.supervisor, self.is_running = self._supervisor, None, None, False
+        supervisor, self._supervisor, self.supervisor, self.is_open = self._supervisor, None, None, False
         self.system = self._own_system
         detached = [node for node in self._all_detached() if node.home.find() is not None]
         for node in (*self._nodes.values(), *self._detached):

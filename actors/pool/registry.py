@@ -18,6 +18,7 @@ from actors.runs.handle import Deps, Out
 from actors.runs.job import Job
 from actors.runs.request import AnyModel
 from actors.runtime.cell import Cell
+from actors.runtime.outcome import end_cause
 from actors.runtime.system import ActorSystem
 from actors.talk.diagram import mermaid
 from actors.talk.flow_tracker import FlowTracker
@@ -49,8 +50,8 @@ class NodeRegistry(Mapping[str, AnyNode]):
     """Makes the spans of the runs; None without tracing."""
     system: ActorSystem | None = None
     """Actor system of the nodes; None for that of the loop on which the pool is entered."""
-    is_running: bool = False
-    """True while the pool is entered."""
+    is_open: bool = False
+    """True while the pool is entered, also after it has given up."""
 
     supervisor: Cell | None = None
     """The supervisor of the running pool: also of teams and variants, which start at their first run."""
@@ -64,6 +65,16 @@ class NodeRegistry(Mapping[str, AnyNode]):
         self._jobs: dict[str, Job[Any]] = {}
         self.connection_registry = TalkRegistry()
         """The connections of all nodes by name."""
+
+    @property
+    def is_running(self) -> bool:
+        """True while the pool is entered and can do work: its supervisor has not given up."""
+        return self.supervisor is not None and self.supervisor.ref.is_alive()
+
+    @property
+    def end_cause(self) -> BaseException | None:
+        """The failure that ended the entered pool, such as too many restarts; None for none."""
+        return None if self.supervisor is None else end_cause(self.supervisor)
 
     @property
     def nodes(self) -> dict[str, AnyNode]:

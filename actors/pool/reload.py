@@ -9,6 +9,7 @@ from typing import Any, cast
 from actors.agents.agent import Agent
 from actors.config.agent import AgentSpec
 from actors.config.difference import unchanged_nodes
+from actors.config.explain import placed
 from actors.config.manifest import Manifest
 from actors.config.node import NodeSpec
 from actors.nodes.node import AnyNode
@@ -90,15 +91,15 @@ class Reload:
         self._sorted = sort = self._sort(builder.policy)
         self._check(builder)
         existing = {name: node for name, node in self._present.items() if name not in sort.kind_changed}
-        self._nodes, self._made = builder.nodes(existing, {*sort.added, *sort.changed, *sort.kind_changed})
-        self._kept, self._new = builder.connections(self._nodes, self._before.connections) if connect else ([], [])
+        self._fresh_jobs = {name for name in manifest.jobs if self._is_fresh(name)}
+        with placed(manifest.source):
+            self._nodes, self._made = builder.nodes(existing, {*sort.added, *sort.changed, *sort.kind_changed})
+            self._kept, self._new = builder.connections(self._nodes, self._before.connections) if connect else ([], [])
+            fresh = {name: builder.job(name) for name in self._fresh_jobs}
         kept = set(self._kept)
         self._old = [connection for connection in self._before.connections if connection not in kept]
         self._check_labels()
-        self._fresh_jobs = {name for name in manifest.jobs if self._is_fresh(name)}
-        self._jobs = {
-            name: builder.job(name) if name in self._fresh_jobs else self._before.jobs[name] for name in manifest.jobs
-        }
+        self._jobs = {name: fresh.get(name) or self._before.jobs[name] for name in manifest.jobs}
         self._policy = builder.policy
         if supervisor is not None:
             for service in supervisor.services:

@@ -36,7 +36,7 @@ def file_part(path: Path, name: str | None = None) -> str | BinaryContent:
     name = name or path.name
     if media_type is not None:
         return BinaryContent(data, media_type=media_type, identifier=name)
-    return document_block(name, _decode(data, path))
+    return document_block(name, decode_text(data, path))
 
 
 def document_block(name: str, text: str) -> str:
@@ -66,7 +66,12 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _decode(data: bytes, path: Path) -> str:
+def decode_text(data: bytes, path: Path) -> str:
+    """Return what a file holds as text.
+
+    Raises:
+        PromptFileError: it is neither UTF-8, nor UTF-16 with a byte order mark.
+    """
     encoding = next((name for name, mark in _MARKS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)

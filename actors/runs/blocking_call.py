@@ -34,7 +34,8 @@ def run_blocking(who: str, work: Coroutine[Any, Any, T], loop: asyncio.AbstractE
         work.close()
         raise BlockingCallError(
             f"node {who!r}: run_sync was called inside an actor, a tool or a callback, whose loop it would block; "
-            "use `await node.run(...)` there"
+            "use `await node.run(...)` there",
+            node=who,
         )
     outcome = asyncio.run_coroutine_threadsafe(work, target)
     try:

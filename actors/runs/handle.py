@@ -32,6 +32,8 @@ from actors.runs.request import (
 from actors.runs.request import Deps as Deps
 from actors.runs.run_cost import RunCost
 from actors.runtime.clock import running_loop
+from actors.runtime.envelope import current
+from actors.runtime.errors import BlockingCallError
 from actors.runtime.future import AsyncioFuture
 from actors.runtime.ref import ActorRef
 from actors.talk.detached_ask import Settled, failed_reply, post_outside
@@ -174,9 +176,17 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         The run happens on the loop on which the node lives in another thread, else on the one background loop.
 
         Raises:
-            BlockingCallError: called by an actor, a tool or a callback on its event loop.
+            BlockingCallError: called by an actor, a tool or a callback on its event loop, or on the event loop of the
+                pool that has the node.
         """
+        if current.get() is None and self.is_supervised_here():
+            text = f"node {self.name!r}: run_sync would block the event loop of its pool; use `await node.run(...)`"
+            raise BlockingCallError(text, node=self.name)
         return run_blocking(self.name, self.run(*prompts, **options), self.home.elsewhere())
+
+    def is_supervised_here(self) -> bool:
+        """Return True if a supervisor on the running loop has the actor of the node, or of one of its members."""
+        return self.home.is_owned and self.home.find() is not None
 
     def request(  # noqa: PLR0913 - keywords, all of them optional
         self,

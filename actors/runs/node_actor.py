@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 from actors.prompts.input_message import input_message
+from actors.runs.errors import name_node
 from actors.runs.events import (
     in_brief,
     message_received,
@@ -26,7 +27,7 @@ from actors.runtime.errors import IgnoreStart
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.child import ChildKind
 from protocols.control import Resume
-from protocols.errors import RunError, add_note
+from protocols.errors import RunError
 from protocols.messages import ChatMessage
 
 UNLIMITED = 1_000_000
@@ -172,7 +173,7 @@ async def _serve_part(actor: AsyncioActor, request: RunRequest, runs: OpenRuns) 
     try:
         answer = None if request.kept is None else request.kept.known(request.prompts)
     except RunError as error:
-        add_note(error, f"node {request.node.name!r}: the run failed")
+        name_node(error, request.node.name)
         return _tell_failure(actor, request, error)
     if answer is None:
         return await serve(actor, request, runs)
@@ -190,7 +191,7 @@ def _failed(actor: AsyncioActor, request: RunRequest, error: Exception, seconds:
     """Publish the exception of a run and give it to the caller, or raise it if it is a crash."""
     node, events = request.node, cell_of(actor).system.events
     run_failed(events, request, error, seconds, step=getattr(error, "failed_step", ""))
-    add_note(error, f"node {node.name!r}: the run failed")
+    name_node(error, node.name)
     if request.kept is not None:
         request.kept.failed(request.prompts, error)
     node.fail(error, request)

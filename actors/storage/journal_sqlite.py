@@ -15,6 +15,7 @@ from actors.storage.journal_file import MIB, JournalFile
 from actors.storage.journal_sql import PATIENCE, SqlJournal, WaitingCall
 from actors.storage.journal_tables import JournalTables
 from protocols.journal import Commit, Entry, JournalBrokenError, JournalError, JournalFullError
+from protocols.plain_text import size_text
 
 T = TypeVar("T")
 
@@ -157,9 +158,13 @@ class SqliteJournal(SqlJournal):
         free, size = disk.f_bavail * disk.f_frsize, self._size()
         self._shortage = ""
         if free < self.reserve:
-            self._shortage = f"only {free} bytes are free, and `reserve` is {self.reserve}; free some disk space"
+            self._shortage = (
+                f"only {size_text(free)} are free, and `reserve` is {size_text(self.reserve)}; free some disk space"
+            )
         elif size > self.max_size:
-            self._shortage = f"has {size} bytes, and `max_size` is {self.max_size}; raise it, or lower `keep`"
+            self._shortage = (
+                f"has {size_text(size)}, and `max_size` is {size_text(self.max_size)}; raise it, or lower `keep`"
+            )
         self.file.is_short = bool(self._shortage)
 
     def _size(self) -> int:

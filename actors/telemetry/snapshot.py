@@ -88,7 +88,7 @@ class PoolMetrics:
         """
         self._loop, before = asyncio.get_running_loop(), self.last
         async with self._lock:
-            if self.last is before and self._pool.is_running:
+            if self.last is before and self._pool.is_open:
                 self.last = await self._taken(self._pool.system or current_system())
             return self.last
 

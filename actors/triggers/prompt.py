@@ -11,8 +11,8 @@ _LONGEST_VALUE: Final = 1_000
 """Characters of one value of the metadata."""
 
 
-def format_prompt(event: TriggerEvent, style: TriggerSpec) -> str:
-    """Return the prompt of a run.
+def format_prompt(event: TriggerEvent, style: TriggerSpec, text: str = "") -> str:
+    """Return the prompt of a run; `text` is what the files of the event hold.
 
     In a template, `{metadata}` and `{timestamp}` are empty unless the settings include them. Values are inserted as
     they are and never read as a template. Without a template, time and metadata are lines before the event's own text.
@@ -31,7 +31,7 @@ def format_prompt(event: TriggerEvent, style: TriggerSpec) -> str:
     if style.template is not None:
         values = {
             "prompt": event.to_prompt(), "name": style.name, "source": event.source, "timestamp": time,
-            "metadata": facts, "type": str(event.__struct_config__.tag or ""),
+            "metadata": facts, "text": text, "type": str(event.__struct_config__.tag or ""),
         }  # fmt: skip
         return render_template(style.template, values)
     head = [line for line in (f"Time: {time}" if time else "", f"Metadata: {facts}" if facts else "") if line]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.config.trigger import TriggerSpec
+from actors.config.trigger import FileTrigger, TriggerSpec
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.cell import Cell
 from actors.runtime.clock import running_loop
@@ -15,6 +15,7 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.errors import ActorStoppingError, MailboxFullError, RuntimeClosedError
 from actors.runtime.log import error_line
 from actors.runtime.mailbox import MailboxConfig
+from actors.triggers.files.text import text_of_files
 from actors.triggers.prompt import format_prompt
 from protocols.control import DeadLetterReason
 from protocols.errors import NodeStoppedError
@@ -22,6 +23,7 @@ from protocols.ids import RunId, new_id
 from protocols.journal import JournalError
 from protocols.mailbox import Overflow
 from protocols.triggers import (
+    FileChanged,
     NotKeptError,
     RunKeeper,
     RunStarter,
@@ -168,7 +170,7 @@ class Trigger:
             raise self._stopped()
         assert self.keeper is not None
         try:
-            prompt = format_prompt(event, self.settings)
+            prompt = await self.prompt(event)
             is_new = await self.keeper.keep(prompt, run_id, event, self._accept, waits=waits)
         except _STOPPED as error:
             raise self._stopped() from error
@@ -180,6 +182,17 @@ class Trigger:
             message = f"trigger {self.full_name!r}: the event can never be kept: {error}"
             raise TriggerError(message, node=self.node) from error
         return EventTicket(run_id, is_new)
+
+    async def prompt(self, event: TriggerEvent) -> str:
+        """Return the prompt of a run, and read what it needs to.
+
+        Raises:
+            PromptFileError: the prompt is to hold the text of a file that is none.
+        """
+        text = ""
+        if isinstance(self.settings, FileTrigger) and self.settings.has_text and isinstance(event, FileChanged):
+            text = await self._running_cell().system.in_thread(text_of_files)(event, self.settings.max_text)
+        return format_prompt(event, self.settings, text)
 
     def _accept(self, reply: "asyncio.Future[Any]") -> None:
         self._accepted += 1
@@ -356,7 +369,7 @@ class TriggerQueue(AsyncioActor):
                 await trigger.keep(message.event, message.run_id)
                 trigger.pass_on()
                 return
-            prompt = format_prompt(message.event, trigger.settings)
+            prompt = await trigger.prompt(message.event)
             await trigger.starter(prompt, run_id=message.run_id, event=message.event)
         except UNDELIVERED as error:
             trigger.lose()

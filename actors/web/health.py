@@ -1,6 +1,6 @@
 """Health of a pool over HTTP: names, states and counts; never prompts, answers, settings or the text of an error."""
 
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from actors.pool.pool import AgentPool
 from actors.runtime.errors import RestartIntensityExceededError
 from actors.supervision.replicas import workers_of
 from protocols.control import ActorState
+from protocols.errors import type_name
 
 Answer = Callable[[Request], Awaitable[Response]]
 NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -23,11 +24,12 @@ GONE: Final = "gone"
 def health_routes(pool: AgentPool[Any], *, prefix: str = "/health", hosts: Sequence[str] = ()) -> list[Route]:
     """Return two routes that tell the state of the process.
 
-    ``{prefix}/live`` answers 200 as long as the event loop runs. ``{prefix}/ready`` answers 200 while the pool runs and
+    ``{prefix}/live`` answers 200 as long as a new process would do no better: the event loop runs, and the pool has not
+    given up. After that it answers 503 with status ``dead``. ``{prefix}/ready`` answers 200 while the pool runs and
     every node has an actor: with status ``ready``, or ``degraded`` during restarts and while a service, such as the
     journal, is slow. Otherwise it answers 503 with status ``unavailable``, the names of the nodes without an actor, the
-    services that fail, and the node that the pool gave up on. So does a host of a cluster that is ``draining``, or has
-    been ``disconnected`` from its database for longer than its leases are good.
+    services that fail, and the cause. So does a host of a cluster that is ``draining``, or has been ``disconnected``
+    from its database for longer than its leases are good.
 
     Args:
         pool: the pool.
@@ -42,6 +44,8 @@ def health_routes(pool: AgentPool[Any], *, prefix: str = "/health", hosts: Seque
     """
 
     async def live(_request: Request) -> Response:
+        if pool.is_open and not pool.is_running:
+            return JSONResponse({"status": "dead", "cause": _cause(pool, [], {})}, 503, NO_STORE)
         return JSONResponse({"status": "alive"}, headers=NO_STORE)
 
     async def ready(_request: Request) -> Response:
@@ -60,9 +64,21 @@ def readiness(pool: AgentPool[Any]) -> dict[str, Any]:
     status = status_of(pool, {node["state"] for node in nodes.values()})
     state = {"status": status, "pool": pool.name, "is_running": pool.is_running, "gone": gone, "nodes": nodes}
     state |= {"services": troubled} if troubled else {}
-    causes = (pool.nodes[name].home.end_cause() for name in gone)
+    return state if status != "unavailable" else {**state, "cause": _cause(pool, gone, troubled)}
+
+
+def _cause(pool: AgentPool[Any], gone: Sequence[str], troubled: Mapping[str, str]) -> str:
+    """Return why a pool is unavailable, by names only: the text of an error may hold anything."""
+    causes = (pool.end_cause, *(pool.nodes[name].home.end_cause() for name in gone))
     given_up = next((one.node for one in causes if isinstance(one, RestartIntensityExceededError)), None)
-    return state if given_up is None else {**state, "cause": f"{pool.name} gave up on {given_up!r}"}
+    if given_up is not None:
+        return f"{pool.name} gave up on {given_up!r}"
+    if not pool.is_open:
+        return f"{pool.name} does not run"
+    if not pool.is_running:
+        return f"{pool.name} has ended: {type_name(pool.end_cause)}" if pool.end_cause else f"{pool.name} was stopped"
+    ended = [f"{name} {health}" for name, health in troubled.items() if health != "degraded"]
+    return "; ".join([*([f"no actor: {', '.join(gone)}"] if gone else []), *ended])
 
 
 def status_of(pool: AgentPool[Any], states: Set[str]) -> str:

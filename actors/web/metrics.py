@@ -33,7 +33,7 @@ def metrics_routes(pool: AgentPool[Any], *, path: str = "/metrics", hosts: Seque
     metrics = PoolMetrics(pool)
 
     async def scrape(request: Request) -> Response:
-        if not pool.is_running:
+        if not pool.is_open:
             return Response("the pool does not run\n", 503, NO_STORE, "text/plain")
         in_thread = (pool.system or current_system()).in_thread
         text, kind = await in_thread(exposition)(await metrics.read(), request.headers.get("accept", ""))

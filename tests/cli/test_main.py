@@ -250,7 +250,7 @@ def test_a_sound_manifest_is_counted(cli: Call, manifest: Path) -> None:
     counts = {"agents": 5, "teams": 5, "jobs": 0}
 
     assert (done.code, done.err) == (ExitCode.OK, "")
-    assert json.loads(done.out) == {"file": str(manifest), "sound": True, "problems": [], **counts}
+    assert json.loads(done.out) == {"file": str(manifest), "sound": True, "problems": [], "warnings": [], **counts}
     assert cli("validate", manifest).out == f"{manifest}: sound (5 agents, 5 teams, 0 jobs)\n"
 
 
@@ -264,3 +264,83 @@ def test_every_problem_of_a_manifest_is_told_to_programs_as_well(cli: Call, tmp_
     assert [(one["line"], one["key"]) for one in problems] == [(2, "agents.a.modle"), (3, "agents.b.retries")]
     assert "did you mean 'model'" in problems[0]["message"]
     assert problems[1]["value"] == "-1"
+
+
+@pytest.fixture
+def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A manifest with a faulty import, a faulty model and a model without a key, besides sound ones."""
+    for name in ("OPENAI_API_KEY", "UNDERSTAGE_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    module = f"checked_{abs(hash(tmp_path))}"
+    (tmp_path / f"{module}.py").write_text("number = 5\n\n\ndef made():\n    raise AssertionError\n", encoding="utf-8")
+    file = tmp_path / "agents.yml"
+    file.write_text(
+        f"allow_imports: [{module}]\n"
+        "model: openai:gpt-4.1-mini\n"
+        "agents:\n"
+        "  sound: {model: offline}\n"
+        "  keyless: {}\n"
+        "  second: {}\n"
+        "  unknown: {model: nope:x}\n"
+        "  tool:\n"
+        f"    tools: ['{module}:made', '{module}:gone']\n"
+        f"  child: {{inherits: tool, toolsets: ['{module}:made']}}\n",
+        encoding="utf-8",
+    )
+    return file
+
+
+def test_models_and_imports_that_cannot_be_used_are_problems_and_missing_keys_warnings(
+    cli: Call, checked: Path
+) -> None:
+    pytest.importorskip("openai")
+    done = cli("validate", checked)
+    lines = done.err.splitlines()
+    module = checked.read_text(encoding="utf-8").splitlines()[0].partition("[")[2][:-1]
+
+    assert (done.code, done.out) == (ExitCode.USAGE, "")
+    assert lines == [
+        f"understage: warning: {checked}:2: model: model 'openai:gpt-4.1-mini' is not set up: "
+        "set the environment variable OPENAI_API_KEY",
+        f"understage: {checked}:7: agents.unknown.model: model 'nope:x' is unknown; "
+        + lines[1].partition("is unknown; ")[2],
+        f"{checked}:9: agents.tool.tools[1]: '{module}:gone': module '{module}' has no attribute 'gone'",
+    ]
+    run = cli("run", checked, "sound", "Hi")
+    assert (run.code, run.err) == (ExitCode.USAGE, f"understage: {lines[2]}\n")
+    keyless = cli("run", checked, "keyless", "Hi")
+    assert (keyless.code, keyless.err.count("OPENAI_API_KEY"), keyless.err.count(":gone")) == (ExitCode.USAGE, 1, 1)
+
+
+def test_a_missing_key_is_a_problem_if_all_is_to_be_there(
+    cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openai")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    file = tmp_path / "agents.yml"
+    file.write_text("agents: {a: {model: 'openai:gpt-4.1-mini'}}", encoding="utf-8")
+    told = json.loads(cli("validate", file, "--json").out)
+
+    assert (told["sound"], told["problems"], told["warnings"][0]["key"]) == (True, [], "agents.a.model")
+    assert cli("validate", file).code == ExitCode.OK
+    strict = cli("validate", file, "--strict", "--json")
+    assert (strict.code, json.loads(strict.out)["problems"], json.loads(strict.out)["warnings"]) == (
+        ExitCode.USAGE, told["warnings"], [],
+    )  # fmt: skip
+
+
+def test_what_an_import_is_used_for_is_checked_and_nothing_is_imported_if_that_is_not_wanted(
+    cli: Call, checked: Path
+) -> None:
+    module = checked.read_text(encoding="utf-8").splitlines()[0].partition("[")[2][:-1]
+    checked.write_text(
+        f"allow_imports: [{module}]\nagents:\n  a:\n    model: offline\n    tools: ['{module}:made']\n"
+        f"    crash_on: ['{module}:number']\n    toolsets: ['{module}:made']\n",
+        encoding="utf-8",
+    )
+    unseen, is_imported = cli("validate", checked, "--no-imports"), module in sys.modules
+    done = cli("validate", checked)
+
+    assert (unseen.code, is_imported, module in sys.modules) == (ExitCode.OK, False, True)
+    text = f"agents.a.crash_on[0]: node 'a': '{module}:number' in crash_on is no exception type"
+    assert (done.code, done.err) == (ExitCode.USAGE, f"understage: {checked}:6: {text}\n")

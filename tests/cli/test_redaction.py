@@ -21,7 +21,7 @@ from actors.cli.exit_code import ExitCode
 from actors.cli.feed_client import Tables, follow
 from actors.cli.redaction import RedactedStream, one_line
 from actors.cli.tree_view import document
-from actors.config.load import load_manifest
+from actors.config.load import load_manifest, parse_manifest
 from actors.config.manifest import secrets_in
 from actors.dashboard import serve_monitor
 from protocols.redaction import MASK, Redaction, redact
@@ -269,3 +269,20 @@ def test_a_stream_writes_no_secret_and_is_otherwise_the_one_behind_it() -> None:
 
 def test_a_line_stays_one_line() -> None:
     assert one_line("a\n\x1b[2Jb\r\u202ec") == "a [2Jbc"
+
+
+@pytest.mark.parametrize(
+    ("url", "is_secret"),
+    [
+        ("postgresql://db.example.org/app", False),
+        ("postgresql+asyncpg://ada@db/app", False),
+        ("sqlite:///h.db", False),
+        ("postgresql://ada:hunter22@db/app", True),
+        ("postgresql://db/app?password=hunter22", True),
+    ],
+)
+def test_the_address_of_a_database_is_a_secret_only_if_it_holds_one(url: str, is_secret: bool) -> None:
+    kind = "sqlite" if url.startswith("sqlite") else "postgres"
+    manifest = parse_manifest(f"storage: {{type: {kind}, url: '{url}'}}")
+
+    assert list(secrets_in(manifest)) == ([url] if is_secret else [])

@@ -68,7 +68,10 @@ SITES: Mapping[str, Site] = {
     "IntervalTrigger": _trigger("interval", every=5, prompt="p"),
     "EmailTrigger": _trigger("email", host="h", username="u", password="p"),
     "ConnectionTrigger": _trigger("connection", event="message_received"),
-    "QueueSpec": _inside("mailbox", {}),
+    "MailboxSpec": _inside("mailbox", {}),
+    "QueueSpec": _agent(
+        (*_CONNECTION, "queue"), connections=[{"type": "node", "name": "b", "queued": True, "queue": {}}]
+    ),
     "NodeConnection": _connection("node", name="b"),
     "FileConnection": _connection("file", path="x.log"),
     "CallableConnection": _connection("callable", callable=_FUNCTION),

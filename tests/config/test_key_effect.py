@@ -92,7 +92,7 @@ EFFECTS: Mapping[str, Effect] = {
     "QuorumSpec": Effect(("pool/manifest/pool.py",), ("pool/manifest/test_pool.py",)),
     **dict.fromkeys(("FileTrigger", "WebhookTrigger", "ScheduleTrigger", "IntervalTrigger", "EmailTrigger"), _TRIGGER),
     "ConnectionTrigger": _TRIGGER,
-    "QueueSpec": Effect(("pool", "triggers"), ("pool", "triggers")),
+    **dict.fromkeys(("QueueSpec", "MailboxSpec"), Effect(("pool", "triggers"), ("pool", "triggers"))),
     **dict.fromkeys(("NodeConnection", "FileConnection", "CallableConnection"), _CONNECTION),
     **dict.fromkeys(("WordMatch", "MessageCount", "Elapsed", "TokenThreshold", "CostLimit"), _CONDITION),
     **dict.fromkeys(("CallableCondition", "ExpressionCondition"), _CONDITION),

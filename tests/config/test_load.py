@@ -227,7 +227,7 @@ def test_a_wrong_key_in_a_file_of_a_single_agent_has_its_line(tmp_path: Path) ->
 
     with pytest.raises(InvalidManifestError) as caught:
         load_agent(tmp_path / "single.yml")
-    assert [(item.line, item.path) for item in caught.value.problems] == [(2, "agents.single.retries")]
+    assert [(item.line, item.path) for item in caught.value.problems] == [(2, "retries")]
 
 
 def test_a_file_of_several_agents_is_not_one_of_a_single_agent(tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_a_wrong_value_is_explained_in_the_words_of_the_manifest(text: str, expe
 def test_control_characters_of_a_key_are_escaped_in_the_error() -> None:
     problem = problem_of('agents: {"a\\u202eb\\n": {}}')
 
-    assert problem.path == "agents.a\\u202eb\\n.name"
+    assert problem.path == "agents.a\\u202eb\\n"
 
 
 def test_files_that_are_missing_are_reported_with_the_rest(tmp_path: Path) -> None:
@@ -323,3 +323,26 @@ jobs:
         (9, "jobs.j.knowledge.paths[0]"),
         (9, "jobs.j.prompt.file"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("storage: {path: x.db}", "storage.type"),
+        ("storage: {type: tape}", "storage.type"),
+        ("storage: {providers: [{type: tape}]}", "storage.providers[0].type"),
+        ("model: 5", "model"),
+        ("model: {base_url: x}", "model.name"),
+        ("model: 5\ndefaults: {timeout: 3}", "model"),
+        ("defaults: {model: 5}", "defaults.model"),
+        ("limits: {tokens: x}\ndefaults:", "limits.tokens"),
+        ('agents: {" a": {}}', "agents. a"),
+    ],
+)
+def test_a_problem_names_the_keys_that_were_written(text: str, path: str) -> None:
+    assert problem_of(text).path == path
+
+
+def test_a_map_of_defaults_that_says_nothing_takes_no_model_away() -> None:
+    assert read("model: test\ndefaults:\nagents: {a: {}}").defaults.model is not None
+    assert Manifest.model_validate({"model": "test", "defaults": {"timeout": 3}}).defaults.model is not None

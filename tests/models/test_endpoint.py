@@ -106,7 +106,7 @@ async def test_a_manifest_names_address_headers_and_key(tmp_path: Path, monkeypa
 def test_a_missing_key_is_found_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STAGE_KEY", raising=False)
     model = "{name: 'openai-chat:m', base_url: 'http://h/v1', key_variable: STAGE_KEY}"
-    with pytest.raises(MissingKeyError, match="set the environment variable STAGE_KEY"):
+    with pytest.raises(ManifestError, match=r"<text>:1: agents.local.model: .*set the environment variable STAGE_KEY"):
         check_models(parse_manifest(f"agents: {{local: {{model: {model}}}}}"), "local")
 
 

@@ -53,7 +53,9 @@ def test_an_error_of_a_request_is_of_our_class_and_stays_of_its_own(
     assert isinstance(failure, type(error))
     assert (type(failure).__name__, type(failure).__module__) == (type(error).__name__, type(error).__module__)
     assert (failure.retryable, failure.attempts, failure.elapsed, failure.node) == (retryable, 2, 1.5, None)
-    assert str(failure) == f"{error} (2 attempts in 1.5 s)"
+    status = getattr(error, "status_code", None)
+    text = str(error) if status is None else f"model 'm': status {status}: nothing more"
+    assert str(failure) == f"{text} (2 attempts in 1.5 s)"
     assert getattr(failure, "status_code", None) == getattr(error, "status_code", None)
 
 
@@ -123,3 +125,18 @@ def test_a_wait_is_read_by_the_clock_of_the_provider_and_garbage_is_none(
 
     assert failure is not None
     assert failure.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": {"message": "No such model.", "code": 7}}, "No such model."),
+        ({"error": "quota"}, "quota"),
+        ({"message": "Slow\ndown"}, "Slow down"),
+        ({"detail": [{"msg": "bad"}]}, "[{'msg': 'bad'}]"),
+        ("<html>" + "x" * 1_000, "<html>" + "x" * 293 + "\N{HORIZONTAL ELLIPSIS}"),
+        (None, "nothing more"),
+    ],
+)
+def test_a_refusal_says_what_the_provider_said(body: Any, said: str) -> None:
+    assert str(failure_of(http(400, body=body), MODEL)) == f"model 'm': status 400: {said}"

@@ -171,7 +171,7 @@ async def test_a_refusal_names_model_and_endpoint_and_not_the_key(status: int) -
     script = refusal(status, f"not with {key}", code="no")
     async with HostileServer(script) as server, served_model(server, key=key) as model:
         with pytest.raises(
-            errors.ModelCallError, match=rf"{status}, model_name: m.*not with \*\*\*.*\(127.0.0.1:"
+            errors.ModelCallError, match=rf"node 'a': model 'm': status {status}: not with \*\*\*.*\(127.0.0.1:"
         ) as caught:
             await Agent("a", model=model).run("x")
 

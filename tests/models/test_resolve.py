@@ -8,6 +8,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.models.openai import OpenAIResponsesModel
 from pydantic_ai.models.test import TestModel
 
+from actors.models.endpoint import Model as OwnModel
 from actors.models.offline.model import OfflineModel
 from actors.models.resolve import (
     MODEL_VARIABLE,
@@ -124,6 +125,18 @@ def test_no_error_shows_a_key() -> None:
     with pytest.raises(UnknownModelError) as caught:
         resolve_model("opnai:gpt-4o")
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("key")
+def test_the_end_of_the_loop_closes_clients_that_nothing_else_has_closed() -> None:
+    async def make() -> list[Any]:
+        first: Any = resolve_model("openai:gpt-4o")
+        own: Any = OwnModel("openai-chat:m", base_url="http://127.0.0.1:9/v1").wrapped
+        return [first.client, own.client]
+
+    clients = asyncio.run(make())
+    assert [client.is_closed() for client in clients] == [True, True]
+    assert not _shared
 
 
 @pytest.mark.usefixtures("key")

@@ -23,7 +23,7 @@ async def test_an_error_reaches_the_caller_and_later_nodes_do_not_run() -> None:
         with pytest.raises(ValueError, match="no") as raised:
             await run("q")
         assert raised.value is error
-        assert "chain 'a & b & c': step 'b' failed; finished before it: a" in error.__notes__
+        assert "chain 'a -> b -> c': step 'b' failed; finished before it: a" in error.__notes__
         assert [one.agent_name for one in error.transcript] == ["a"]  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownMemberType]
         assert (chain.stats.message_count, [name for name, _, _ in chain.stats.errors]) == (1, ["b"])
     assert calls == []

@@ -227,3 +227,13 @@ async def test_a_users_message_adds_nobody_to_the_chain() -> None:
 
     assert (answer.forwarded_from, answer.conversation_id) == ((), "talk")
     assert answer.associated_messages[0].forwarded_from == ()
+
+
+def test_a_chain_without_a_name_reads_as_a_chain_and_keeps_the_name_of_the_contract() -> None:
+    a, b, c = (echo_agent(name) for name in "abc")
+    chain = a | b | c
+
+    assert (chain.name, chain.label, repr(chain)) == ("a & b & c", "a -> b -> c", "<TeamRun 'a -> b -> c'>")
+    assert repr((a & b) | c) == "<TeamRun 'a & b -> c'>"
+    assert repr(TeamRun([a, b], name="desk")) == "<TeamRun 'desk'>"
+    assert repr(TeamRun[Any]([])) == "<TeamRun 'TeamRun'>"

@@ -4,8 +4,9 @@ import asyncio
 from decimal import Decimal
 
 import pytest
+from pydantic_ai import RunContext
 from pydantic_ai.exceptions import UsageLimitExceeded
-from pydantic_ai.messages import ModelResponse
+from pydantic_ai.messages import ModelResponse, ToolReturnPart
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from actors.agents.agent import Agent
@@ -122,3 +123,24 @@ async def test_the_time_of_a_run_ends_a_team_that_is_its_worker(
         await run
     await settle(actor_system)
     assert slow.cancelled == 1
+
+
+def lent(ctx: RunContext[str]) -> str:
+    """Return the dependencies of the run."""
+    return str(ctx.deps)
+
+
+@pytest.mark.parametrize(("own", "seen"), [(None, "of the boss"), ("its own", "its own")])
+@pytest.mark.parametrize("in_team", [False, True])
+async def test_a_worker_without_dependencies_gets_those_of_the_run_that_asks(
+    own: str | None, seen: str, in_team: bool
+) -> None:
+    model = scripted_model([call("lent"), "done"])
+    worker: Agent[str] = Agent("worker", model=model, tools=[lent], deps=own)
+    node = Team([worker], name="team") if in_team else worker
+    boss: Agent[str] = Agent("boss", model=asking(node.name))
+    boss.register_worker(node)
+    await boss.run("x", deps="of the boss")
+
+    parts = model.requests[-1].messages[-1].parts
+    assert [part.content for part in parts if isinstance(part, ToolReturnPart)] == [seen]

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from actors import AgentPool
 from actors.agents.agent import Agent
 from actors.runtime.errors import BlockingCallError
 from actors.testing.models import echo_model, failing_model
@@ -76,3 +77,17 @@ def test_a_script_ends_quietly_after_run_sync() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "success (no tool calls)\n", "")
+
+
+@pytest.mark.parametrize("kind", ["node", "team of the pool", "chain of its nodes"])
+async def test_run_sync_on_the_loop_of_the_pool_that_has_the_node_is_refused(kind: str) -> None:
+    async with AgentPool[None]() as pool:
+        node = await pool.add_agent("inner", model=echo_model())
+        other = await pool.add_agent("other", model=echo_model())
+        chosen = {"node": node, "team of the pool": pool.create_team(["inner"]), "chain of its nodes": node | other}[
+            kind
+        ]
+        with pytest.raises(BlockingCallError, match=r"block the event loop of its pool; use `await node.run"):
+            chosen.run_sync("q")
+
+        assert (await asyncio.to_thread(chosen.run_sync, "q")).content

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.testclient import TestClient
 
+from actors import AgentPool
+from actors.config.load import parse_manifest
 from actors.pool.registry import NodeRegistry
 from actors.pool.services import Health, PoolService
 from actors.testing.models import failing_model
 from actors.testing.settle import settle
+from actors.web.health import readiness
 from tests.support.waiting import wait_until
 from tests.web.server import make_app, make_pool, serve_app
 
@@ -142,3 +145,44 @@ async def test_addresses_and_named_hosts_are_answered(tmp_path: Path, host: str)
 async def test_nothing_can_be_changed(tmp_path: Path, method: str) -> None:
     async with serve_app(make_app(make_pool(tmp_path))) as stage, stage.client() as http:
         assert (await http.request(method, "/health/ready")).status_code == 405
+
+
+@pytest.mark.parametrize("names", [("only",), ("only", "other")])
+async def test_a_pool_that_gave_up_is_dead_until_another_process_takes_its_place(names: tuple[str, ...]) -> None:
+    agents = ", ".join(f"{name}: {{}}" for name in names)
+    text = f"agents: {{{agents}}}\nsupervision: {{intensity: {{limit: 0, period: 60}}}}"
+    pool = AgentPool[None](parse_manifest(text), model=failing_model(ValueError("broken")))
+    async with serve_app(make_app(pool)) as stage, stage.client() as http:
+        before = [(await http.get(f"/health/{name}")).status_code for name in ("live", "ready")]
+        assert (before, pool.is_running, pool.end_cause) == ([200, 200], True, None)
+        pool["only"].crash_on = (ValueError,)
+        with pytest.raises(ValueError, match="broken"):
+            await pool["only"].run("x")
+        await wait_until(lambda: not pool.is_running)
+        live, ready = await http.get("/health/live"), await http.get("/health/ready")
+
+        cause = "pool gave up on 'only'"
+        assert (live.status_code, live.json()) == (503, {"status": "dead", "cause": cause})
+        assert (ready.status_code, ready.json()["cause"], ready.json()["gone"]) == (503, cause, list(names))
+        assert (ready.json()["is_running"], pool.is_open) == (False, True)
+        assert "broken" not in live.text + ready.text
+
+
+async def test_an_unavailable_pool_always_says_why(tmp_path: Path) -> None:
+    journal = Journal()
+    pool = make_pool(tmp_path, services=[lambda _pool: journal])
+    assert readiness(pool)["cause"] == "web does not run"
+    async with serve_app(make_app(pool)) as stage, stage.client() as http:
+        assert "cause" not in (await http.get("/health/ready")).json()
+        journal.now = "unavailable"
+        assert (await http.get("/health/ready")).json()["cause"] == "Journal unavailable"
+        await pool["other"].ref().stop()
+        assert (await http.get("/health/ready")).json()["cause"] == "no actor: other; Journal unavailable"
+        pool.fail(ValueError(CANARY))
+        await wait_until(lambda: not pool.is_running)
+        answer = await http.get("/health/ready")
+        assert (await http.get("/health/live")).status_code == 503
+
+    assert answer.json()["cause"] == "web has ended: ValueError"
+    assert CANARY not in answer.text
+    assert readiness(pool)["cause"] == "web does not run"

@@ -1,4 +1,4 @@
-"""Commands about a manifest, which run nothing: `understage init|list|validate|graph FILE`, `understage schema`."""
+"""Commands about a manifest, which run no node: `understage init|list|validate|graph FILE`, `understage schema`."""
 
 import json
 from collections.abc import Iterator
@@ -60,27 +60,50 @@ def _row(name: str, kind: str, details: str, description: str | None) -> dict[st
     return {"name": name, "kind": kind, "details": details, "description": description or ""}
 
 
-def validate(file: ManifestFile, *, as_json: AsJson = False) -> int:
-    """Check a manifest and list every problem in it.
+def validate(
+    file: ManifestFile,
+    *,
+    as_json: AsJson = False,
+    strict: Annotated[bool, typer.Option("--strict", help="A missing key of a model is a problem.")] = False,
+    no_imports: Annotated[bool, typer.Option("--no-imports", help="Import nothing that it names.")] = False,
+) -> int:
+    """Check a manifest, its models and imports, and list every problem; the network is not used.
 
-    With --json the problems are on standard output, too; the exit code is the same.
+    A key of a model that is not in the environment is a warning, and a problem with --strict. With --json the
+    problems are on standard output, too; the exit code is the same.
     """
     from actors.config.yaml.problem import InvalidManifestError
 
+    counts: dict[str, int] = {}
+    keyless: list[Any] = []
     try:
         manifest = read_manifest(file)
+        counts = {"agents": len(manifest.agents), "teams": len(manifest.teams), "jobs": len(manifest.jobs)}
+        problems, keyless = _look(manifest, imports=not no_imports)
     except InvalidManifestError as error:
-        if not as_json:
-            raise
-        write(_document(file, problems=[_as_data(problem) for problem in error.problems]))
-        return ExitCode.USAGE
-    counts = {"agents": len(manifest.agents), "teams": len(manifest.teams), "jobs": len(manifest.jobs)}
+        problems = list[Any](error.problems)
+    problems = sorted([*problems, *(keyless if strict else ())], key=lambda problem: problem.mark)
+    warnings = [] if strict else keyless
     if as_json:
-        write(_document(file, problems=[], **counts))
-    else:
-        told = ", ".join(f"{count} {what if count != 1 else what[:-1]}" for what, count in counts.items())
-        write(f"{file}: sound ({told})")
+        write(_document(file, problems, warnings, **({} if problems else counts)))
+        return ExitCode.USAGE if problems else ExitCode.OK
+    if warnings:
+        from actors.cli.progress import to_stderr
+
+        for warning in warnings:
+            to_stderr(f"understage: warning: {warning}")
+    if problems:
+        raise InvalidManifestError(problems)
+    told = ", ".join(f"{count} {what if count != 1 else what[:-1]}" for what, count in counts.items())
+    write(f"{file}: sound ({told})")
     return ExitCode.OK
+
+
+def _look(manifest: "Manifest", *, imports: bool) -> tuple[list[Any], list[Any]]:
+    from actors.app import check_manifest  # a manifest that cannot be read is told without these
+    from actors.cli.loop import run
+
+    return run(check_manifest(manifest, imports=imports))
 
 
 def _as_data(problem: Any) -> dict[str, Any]:
@@ -93,8 +116,9 @@ def _as_data(problem: Any) -> dict[str, Any]:
     }
 
 
-def _document(file: Path, *, problems: list[dict[str, Any]], **counts: int) -> str:
-    document = {"file": str(file), "sound": not problems, "problems": problems, **counts}
+def _document(file: Path, problems: list[Any], warnings: list[Any], **counts: int) -> str:
+    told = {"problems": [*map(_as_data, problems)], "warnings": [*map(_as_data, warnings)]}
+    document = {"file": str(file), "sound": not problems, **told, **counts}
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 

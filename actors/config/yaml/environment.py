@@ -33,11 +33,13 @@ class Expansion:
         self._done.add(id(tree))
         holder: Any = tree
         for key, value in tree.items() if isinstance(tree, Table) else enumerate(tree):
+            is_implied = isinstance(tree, Table) and tree.written.get(str(key)) == ""
+            place = path if is_implied else (*path, key)
             if isinstance(value, str) and "$" in value:
                 holder.raw[key] = value
-                holder[key] = self.text(value, (*path, key), holder.value_mark(key))
+                holder[key] = self.text(value, place, holder.value_mark(key))
             else:
-                self.expand(value, (*path, key))
+                self.expand(value, place)
 
     def text(self, text: str, path: tuple[Key, ...], mark: Mark) -> str:
         """Return one text with its references replaced; a faulty one is reported and left as written."""

@@ -34,7 +34,7 @@ Key = str | int
 class Table(dict[str, object]):
     """A map of the manifest: an ordinary dict, plus a mark for each key and each value."""
 
-    __slots__ = ("key_marks", "mark", "raw", "value_marks", "written")
+    __slots__ = ("key_marks", "mark", "outside", "raw", "value_marks", "written")
 
     def __init__(self, mark: Mark = NOWHERE) -> None:
         super().__init__()
@@ -47,7 +47,9 @@ class Table(dict[str, object]):
         self.raw: dict[str, str] = {}
         """Text as written, for values that contained `${NAME}`: what an error shows instead of the variable's value."""
         self.written: dict[str, str] = {}
-        """The spelling used in the file, where it is not the key's own name."""
+        """The spelling used in the file, where it is not the key's own name; empty if the file leaves the key out."""
+        self.outside: set[str] = set()
+        """Keys that were written in the map around this one."""
 
     def put(self, key: str, value: object, key_mark: Mark, value_mark: Mark) -> None:
         """Set a key together with its marks."""

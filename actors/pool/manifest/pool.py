@@ -11,6 +11,7 @@ from actors.agents.manifest.imports import ImportScope
 from actors.agents.manifest.knowledge import knowledge_of, text_of
 from actors.agents.manifest.values import node_settings, output_type, tool_of_spec, usage_limits_of
 from actors.config.agent import AgentSpec
+from actors.config.explain import placed
 from actors.config.manifest import Manifest
 from actors.config.node import NodeSpec
 from actors.config.supervision import NodeSupervision, Supervision
@@ -149,11 +150,13 @@ def build(manifest: Manifest, *, model: Any = None, deps: Any = None, connect: b
     """
     builder = Builder(manifest, model=model, deps=deps)
     versions = prompt_versions(manifest)
-    nodes, _ = builder.nodes({}, manifest.nodes)
-    connections = builder.connections(nodes, ())[1] if connect else []
-    for connection in connections:
-        connection.attach()
-    return Built(nodes, connections, {name: builder.job(name) for name in manifest.jobs}, builder.policy, versions)
+    with placed(manifest.source):
+        nodes, _ = builder.nodes({}, manifest.nodes)
+        connections = builder.connections(nodes, ())[1] if connect else []
+        for connection in connections:
+            connection.attach()
+        jobs = {name: builder.job(name) for name in manifest.jobs}
+    return Built(nodes, connections, jobs, builder.policy, versions)
 
 
 def _team(manifest: Manifest, name: str, nodes: Mapping[str, AnyNode], scope: ImportScope) -> BaseTeam[Any, Any]:

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from protocols.errors import safe_repr
 from protocols.triggers import TriggerConfigError
 
 Headers = list[tuple[bytes, bytes]]
@@ -63,12 +64,22 @@ def read_key(secret: str, who: str) -> bytes:
 def sign(secret: str, body: bytes, *, event_id: str, timestamp: int) -> dict[str, str]:
     """Return the headers of a signed request.
 
+    Raises:
+        ValueError: `verify` would refuse the id, which has 1 to 128 printable characters of ASCII without dots and
+            spaces, or the timestamp.
+
     Example:
         >>> headers = sign("secret", b"{}", event_id="e1", timestamp=1_700_000_000)
         >>> headers["webhook-signature"]
         'v1,gDunWhz9iSN39ToHNS8gOADAmG9WeofmxeJ2mWAdn2E='
     """
-    digest = _digest(read_key(secret, "sign"), event_id.encode("ascii"), str(timestamp).encode(), body)
+    given, stamp = event_id.encode("utf-8", "replace"), str(timestamp).encode()
+    if not _ID.fullmatch(given):
+        form = "1 to 128 printable characters of ASCII without dots and spaces"
+        raise ValueError(f"sign: event_id must be {form}, not {safe_repr(event_id)}; a webhook would refuse it")
+    if not _TIMESTAMP.fullmatch(stamp):
+        raise ValueError(f"sign: timestamp must be whole seconds since 1970 UTC, not {timestamp!r}")
+    digest = _digest(read_key(secret, "sign"), given, stamp, body)
     return {
         ID_HEADER.decode(): event_id,
         TIME_HEADER.decode(): str(timestamp),

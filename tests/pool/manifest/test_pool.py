@@ -186,7 +186,7 @@ def test_knowledge_that_leads_nowhere_is_refused(knowledge: str, text: str) -> N
 @pytest.mark.parametrize(
     ("spec", "text"),
     [
-        (f"{{type: callback, callback: '{HERE}:missing'}}", "node 'a': module .* has no attribute 'missing'"),
+        (f"{{type: callback, callback: '{HERE}:missing'}}", "node 'a': .*: module .* has no attribute 'missing'"),
         (f"{{type: callback, callback: '{HERE}:NUMBER'}}", "node 'a': .* is no function but int"),
         (f"{{tools: ['{HERE}:NUMBER']}}", "agent 'a': tool .* is no function but int"),
         ("{tools: ['tests.pool.nowhere:x']}", "node 'a': .*cannot be imported"),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+import re
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,3 +133,17 @@ def test_a_secret_that_is_none_is_refused_at_the_start(secret: str) -> None:
 )
 def test_no_header_breaks_the_check_and_none_is_valid_by_chance(headers: Headers, body: bytes) -> None:
     assert check(headers, body) is None
+
+
+@given(event_id=st.text(max_size=140), timestamp=st.integers(-(10**13), 10**13))
+def test_what_is_signed_is_what_a_webhook_takes(event_id: str, timestamp: int) -> None:
+    is_wrong = re.fullmatch(r"[!-\-/-~]{1,128}", event_id) is None or not 0 <= timestamp < 10**12
+    with pytest.raises(ValueError, match=r"(event_id|timestamp) must be") if is_wrong else nullcontext():
+        headers = sign("secret", b"{}", event_id=event_id, timestamp=timestamp)
+        given = [(name.encode(), value.encode()) for name, value in headers.items()]
+        assert verify(given, b"{}", (KEY,), now=timestamp, window=1.0) is not None
+
+
+def test_an_identifier_with_a_dot_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match=r"event_id must be .* without dots and spaces, not 'e1\.2'"):
+        sign("secret", b"{}", event_id="e1.2", timestamp=NOW)
