@@ -1,6 +1,6 @@
 """From pydantic's errors to problems that a person can act on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -91,7 +91,7 @@ def problem_of(error: UnderstageError, source: Source) -> Problem:
 
 
 @contextmanager
-def placed(source: Source) -> Iterator[None]:
+def placed(source: Source) -> Generator[None]:
     """Say the file, line and key of what cannot be used in a manifest.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from pydantic_ai import RunContext
@@ -136,9 +137,9 @@ async def test_a_worker_without_dependencies_gets_those_of_the_run_that_asks(
     own: str | None, seen: str, in_team: bool
 ) -> None:
     model = scripted_model([call("lent"), "done"])
-    worker: Agent[str] = Agent("worker", model=model, tools=[lent], deps=own)
+    worker: Agent[Any] = Agent("worker", model=model, tools=[lent], deps=own)
     node = Team([worker], name="team") if in_team else worker
-    boss: Agent[str] = Agent("boss", model=asking(node.name))
+    boss: Agent[Any] = Agent("boss", model=asking(node.name))
     boss.register_worker(node)
     await boss.run("x", deps="of the boss")
 

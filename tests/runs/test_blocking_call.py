@@ -1,6 +1,7 @@
 import asyncio
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -84,9 +85,12 @@ async def test_run_sync_on_the_loop_of_the_pool_that_has_the_node_is_refused(kin
     async with AgentPool[None]() as pool:
         node = await pool.add_agent("inner", model=echo_model())
         other = await pool.add_agent("other", model=echo_model())
-        chosen = {"node": node, "team of the pool": pool.create_team(["inner"]), "chain of its nodes": node | other}[
-            kind
-        ]
+        nodes: dict[str, Any] = {
+            "node": node,
+            "team of the pool": pool.create_team(["inner"]),
+            "chain of its nodes": node | other,
+        }
+        chosen = nodes[kind]
         with pytest.raises(BlockingCallError, match=r"block the event loop of its pool; use `await node.run"):
             chosen.run_sync("q")
 

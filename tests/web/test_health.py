@@ -170,7 +170,11 @@ async def test_a_pool_that_gave_up_is_dead_until_another_process_takes_its_place
 
 async def test_an_unavailable_pool_always_says_why(tmp_path: Path) -> None:
     journal = Journal()
-    pool = make_pool(tmp_path, services=[lambda _pool: journal])
+
+    def made(_pool: NodeRegistry) -> Journal:
+        return journal
+
+    pool = make_pool(tmp_path, services=[made])
     assert readiness(pool)["cause"] == "web does not run"
     async with serve_app(make_app(pool)) as stage, stage.client() as http:
         assert "cause" not in (await http.get("/health/ready")).json()
