@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic_ai import exceptions
 from pydantic_ai.models import Model
 
+from protocols.checks import is_a
 from protocols.errors import error_text, limited_text, type_name
 from protocols.model_errors import (
     AuthError,
@@ -237,10 +238,10 @@ def _text(error: Exception, model: Model, told: dict[str, Any]) -> str:
 
 def _said(body: object) -> str:
     """Return what a provider says in the body of an answer, which may be anything."""
-    said: Any = body
     for key in ("error", "message", "detail"):
-        said = said.get(key, said) if isinstance(said, Mapping) else said
-    return one_line(limited_text(str, said, _MOST_SAID)) if said else "nothing more"
+        if is_a(body, Mapping):
+            body = cast("Mapping[str, object]", body).get(key, body)
+    return one_line(limited_text(str, body, _MOST_SAID)) if body else "nothing more"
 
 
 def _redacted(value: Any, model: Model) -> Any:
