@@ -213,10 +213,6 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         for member in self.nodes:
             yield from member.leaves()
 
-    def is_supervised_here(self) -> bool:
-        """Return True if a supervisor on the running loop has the actor of the team, or of one of its members."""
-        return super().is_supervised_here() or any(member.is_supervised_here() for member in self.nodes)
-
     async def pick_agents(self, task: str) -> Sequence[AnyNode]:
         """Return the members that work on a task: all, or those of the picker, in the order of its answer.
 
