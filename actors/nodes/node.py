@@ -122,6 +122,13 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
     def __ror__(self, other: Callable[..., object]) -> "TeamRun[Deps, Out]":
         return cast("TeamRun[Deps, Out]", then(other, self))
 
+    def leaves(self) -> Iterator[Any]:
+        """Yield the nodes that do the work: the members of a team, and of the teams inside it; else the node itself.
+
+        Jobs have to fit these nodes, and `distribute` and `add_context` of a team reach them.
+        """
+        yield self
+
     def iter_agents(self) -> Iterator[Any]:
         """Yield the agents among the `leaves`.
 

@@ -4,7 +4,7 @@ What users hold is `actors.nodes.node.MessageNode`, which adds operators, connec
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, Unpack, overload
 
 from msgspec import UNSET
@@ -179,18 +179,11 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
             BlockingCallError: called by an actor, a tool or a callback on its event loop, or on the event loop of the
                 pool that has the node.
         """
-        nodes = (self, *self.leaves()) if current.get() is None else ()
+        nodes: Any = (self, *getattr(self, "leaves", tuple)()) if current.get() is None else ()
         if any(node.home.is_owned and node.home.find() is not None for node in nodes):
             text = f"node {self.name!r}: run_sync would block the event loop of its pool; use `await node.run(...)`"
             raise BlockingCallError(text, node=self.name)
         return run_blocking(self.name, self.run(*prompts, **options), self.home.elsewhere())
-
-    def leaves(self) -> Iterator[Any]:
-        """Yield the nodes that do the work: the members of a team, and of the teams inside it; else the node itself.
-
-        Jobs have to fit these nodes, and `distribute` and `add_context` of a team reach them.
-        """
-        yield self
 
     def request(  # noqa: PLR0913 - keywords, all of them optional
         self,
