@@ -17,7 +17,7 @@ def text_of_files(event: FileChanged, most: int) -> str:
         most: bytes of all files together.
 
     Raises:
-        PromptFileError: a file is no text in UTF-8, or in UTF-16 with a byte order mark.
+        PromptFileError: a file is not text in UTF-8, or in UTF-16 with a byte order mark.
     """
     root, left, parts = Path(event.root), most, list[str]()
     for change in event.changes:
