@@ -90,6 +90,7 @@ _LABEL: Final = re.compile(
 _CONSTANT: Final = re.compile(r"[A-Z][A-Z_]+")
 _MADE: Final = re.compile(r"(?:msgspec\.)?field\(default_factory=(\w+)\b.*\)")
 _NAME: Final = re.compile(r"(?<![`\[])`(\w+)`(?!`)")
+_SEVERAL: Final = {griffe.ParameterKind.var_positional, griffe.ParameterKind.var_keyword}
 _BLANKS: Final = re.compile(r"\s*\n\s*")
 _PLAIN: Final = re.compile(r'<span class="[nopw]">([^<]*)</span>')
 
@@ -206,13 +207,20 @@ class Reader(griffe.Extension):
             obj.docstring.value = _NAME.sub(lambda found: _linked(found[1]), text)
 
     def on_attribute(self, *, attr: griffe.Attribute, **_: Any) -> None:
-        """Show the number in place of the constant that is a default."""
-        attr.value = _value(attr.value, attr)
+        """Show the number in place of the constant that is a default, and no default of what a constructor sets."""
+        attr.value = (
+            _value(attr.value, attr)
+            if "instance-attribute" not in attr.labels or "class-attribute" in attr.labels
+            else None
+        )
 
     def on_function(self, *, func: griffe.Function, **_: Any) -> None:
-        """The same of parameters."""
-        for parameter in func.parameters:
-            parameter.default = _value(parameter.default, func)
+        """The same of parameters. Keywords that have pages of their own have no type here."""
+        for each in (func, *(func.overloads or ())):
+            for parameter in each.parameters:
+                parameter.default = None if parameter.kind in _SEVERAL else _value(parameter.default, func)
+                if str(parameter.annotation).startswith("Unpack["):
+                    parameter.annotation = None
 
 
 def _linked(name: str) -> str:
