@@ -96,6 +96,13 @@ def say_where(error: BaseException, where: str, node: str) -> None:
             error.args = (f"{where}: {text}", *error.args[1:])
 
 
+def name_node(error: Exception, node: str) -> None:
+    """Say in the error of a run which node failed."""
+    add_note(error, f"node {node!r}: the run failed")
+    if isinstance(error, UnderstageError) and error.node is None:  # it is about no other node
+        say_where(error, f"node {node!r}", node)
+
+
 class UnderstageError(Exception):
     """Root of the tree; never raised itself."""
 

@@ -11,14 +11,13 @@ from msgspec.structs import replace
 
 from actors.nodes.as_tool import limits_left
 from actors.runs.correlation import names_in
-from actors.runs.errors import name_node
 from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.request import RunOptions, RunRequest
 from actors.runtime.actor import AsyncioActor
 from actors.runtime.envelope import Envelope, current
 from actors.runtime.errors import AskCycleError
 from actors.runtime.future import AsyncioFuture
-from protocols.errors import RunError
+from protocols.errors import RunError, name_node
 from protocols.journal import MailboxJournal, NotDurableError
 from protocols.messages import ChatMessage
 

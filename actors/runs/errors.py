@@ -7,25 +7,10 @@ from actors.runtime.errors import (
     AskTimeoutError,
     RuntimeClosedError,
 )
-from protocols.errors import (
-    NodeStoppedError,
-    RunCancelledError,
-    RunTimeoutError,
-    UnderstageError,
-    add_note,
-    cause_text,
-    say_where,
-)
+from protocols.errors import NodeStoppedError, RunCancelledError, RunTimeoutError, cause_text
 
 ENGINE_ERRORS = (AskTimeoutError, ActorStoppingError, ActorCrashedError, AbandonedError, RuntimeClosedError)
 """Errors that an ask raises and the run itself does not."""
-
-
-def name_node(error: Exception, node: str) -> None:
-    """Say in the error of a run which node failed."""
-    add_note(error, f"node {node!r}: the run failed")
-    if isinstance(error, UnderstageError) and error.node is None:  # it is about no other node
-        say_where(error, f"node {node!r}", node)
 
 
 def run_failure(error: Exception, node: str, timeout: float | None) -> Exception:

@@ -7,7 +7,6 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 from actors.prompts.input_message import input_message
-from actors.runs.errors import name_node
 from actors.runs.events import (
     in_brief,
     message_received,
@@ -27,7 +26,7 @@ from actors.runtime.errors import IgnoreStart
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.child import ChildKind
 from protocols.control import Resume
-from protocols.errors import RunError
+from protocols.errors import RunError, name_node
 from protocols.messages import ChatMessage
 
 UNLIMITED = 1_000_000
