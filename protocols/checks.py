@@ -136,7 +136,9 @@ def check_fields(
     check_values(checks, {name: getattr(subject, name) for name in checks}, error, never_none=never_none)
 
 
-def check_keywords(who: str, given: Iterable[str], known: Iterable[str], settings: Container[str] = ()) -> None:
+def check_keywords(
+    who: str, given: Iterable[str], known: Iterable[str], settings: Container[str] = (), *, others: Iterable[str] = ()
+) -> None:
     """Refuse an unknown keyword.
 
     Args:
@@ -144,6 +146,7 @@ def check_keywords(who: str, given: Iterable[str], known: Iterable[str], setting
         given: names of the keywords.
         known: names of the possible keywords.
         settings: names that belong into ``model_settings``.
+        others: names that the error may offer as well: parameters that were taken before.
 
     Raises:
         TypeError: a keyword is unknown; offers the nearest.
@@ -151,5 +154,9 @@ def check_keywords(who: str, given: Iterable[str], known: Iterable[str], setting
     unknown = set(given).difference(known)
     if unknown:
         name = min(unknown)
-        hint = f"; it belongs into model_settings={{{name!r}: ...}}" if name in settings else nearest(name, known)
+        hint = (
+            f"; it belongs into model_settings={{{name!r}: ...}}"
+            if name in settings
+            else nearest(name, (*known, *others))
+        )
         raise TypeError(f"{who} {name!r}{hint}")

@@ -4,7 +4,8 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any, Literal, cast, get_origin, get_type_hints
 
 import pytest
 
@@ -66,6 +67,17 @@ def test_what_is_for_the_engine_is_there(name: str) -> None:
     kind = getattr(actors, name)
 
     assert {each for each in engine_names(kind) if not hasattr(kind, each)} <= {*attributes(kind)}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_property_stops_the_completion_of_notebooks(name: str) -> None:
+    kind = getattr(actors, name)
+    found = {each: inspect.getattr_static(kind, each) for each in dir(kind)}
+
+    for value in found.values():
+        if isinstance(value, property):
+            with suppress(NameError):  # jedi looks up no further then
+                assert get_origin(get_type_hints(value.fget).get("return")) is not Literal
 
 
 async def test_dir_lists_no_names_of_the_engine(actor_system: ActorSystem) -> None:

@@ -186,8 +186,9 @@ class AgentSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
             TypeError: for an unknown keyword; offers the nearest.
             ConfigError: for an impossible value.
         """
-        known = (*cls.__struct_fields__, "name", "model", "output_type", "deps_type", "system_prompt", "tools")
-        check_keywords(f"agent {agent!r}: there is no keyword", keywords, known, MODEL_SETTINGS)
+        others = ("name", "model", "output_type", "deps_type", "system_prompt", "tools")
+        who = f"agent {agent!r}: there is no keyword"
+        check_keywords(who, keywords, cls.__struct_fields__, MODEL_SETTINGS, others=others)
         check_settings(agent, keywords)
         if keywords.get("knowledge"):
             keywords = {**keywords, "knowledge": with_sources(keywords["knowledge"])}

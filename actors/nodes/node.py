@@ -32,6 +32,7 @@ from protocols.tracing import RunTracing
 if TYPE_CHECKING:
     from actors.nodes.team import Team
     from actors.nodes.team_run import TeamRun
+    from actors.supervision.replicas import Routing as RoutingWord
 
 T = TypeVar("T")
 Pool = Mapping[str, Any]
@@ -149,7 +150,7 @@ class MessageNode(Connecting, BackgroundRuns[Deps, Out]):
         return (Routing, self.routing) if self.replicas > 1 else ()
 
     @property
-    def routing(self) -> Routing:
+    def routing(self) -> "RoutingWord":
         """Which of them gets a run."""
         return getattr(self.definition.settings, "routing", "least_busy")
 

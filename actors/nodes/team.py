@@ -78,7 +78,7 @@ class Team(BaseTeam[Deps, list[Out]], Generic[Deps, Out], makes="&"):
         super().__init__(
             nodes,
             name,
-            TeamSettings.of(name or "team", cast("Any", settings)),
+            TeamSettings.of(name or "team", cast("Any", settings), "name", "shared_prompt", "policy"),
             shared_prompt=shared_prompt,
             policy=SuccessPolicy.of(policy),
         )

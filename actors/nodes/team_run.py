@@ -1,7 +1,7 @@
 """`TeamRun`: members that work one after the other, each on what the one before has answered."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, ClassVar, Generic, Unpack, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Unpack, cast, get_args, overload
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -21,6 +21,9 @@ from protocols.errors import ChainBrokenError, RunCancelledError, RunError, add_
 from protocols.keywords import spelled_out
 from protocols.messages import ChatMessage
 from protocols.response import AgentResponse, TeamResponse
+
+if TYPE_CHECKING:  # jedi completes no object with a property whose type is a Literal that it can look up
+    from actors.nodes.team_settings import ResultMode as ResultWord
 
 
 class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
@@ -98,7 +101,9 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         super().__init__(
             nodes,
             name,
-            TeamSettings.of(name or "team run", cast("Any", settings)),
+            TeamSettings.of(
+                name or "team run", cast("Any", settings), "name", "shared_prompt", "validator", "result_mode"
+            ),
             shared_prompt=shared_prompt,
             validator=validator,
             result_mode=result_mode,
@@ -118,7 +123,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         return self.definition.validator
 
     @property
-    def result_mode(self) -> ResultMode:
+    def result_mode(self) -> "ResultWord":
         """What the result is: the last answer, or all answers joined by empty lines."""
         return self.definition.result_mode
 

@@ -139,14 +139,14 @@ class TeamSettings(NodeSettings, frozen=True, kw_only=True, eq=False):
     """Fields of the `ChildSpec` (restart, shutdown, mailbox) of members that the team supervises, by their names."""
 
     @classmethod
-    def of(cls, name: str, keywords: Mapping[str, Any]) -> "TeamSettings":
-        """Make the settings from the keywords of a team.
+    def of(cls, name: str, keywords: Mapping[str, Any], *others: str) -> "TeamSettings":
+        """Make the settings from the keywords of a team, which has `others` besides.
 
         Raises:
             TypeError: a keyword is unknown; the error offers the nearest.
             ConfigError: a value is impossible.
         """
-        check_keywords(f"team {name!r}: there is no setting", keywords, cls.__struct_fields__)
+        check_keywords(f"team {name!r}: there is no setting", keywords, cls.__struct_fields__, others=others)
         check_values(_CHECKS, keywords, lambda _, problem: ConfigError(f"team {name!r}: {problem}", node=name))
         made = cls(**keywords)
         if made.picker is None and (made.num_picks is not None or made.pick_prompt is not None):

@@ -88,7 +88,8 @@ class AgentPool(TeamBuilder, Generic[Deps]):
             ManifestError: the manifest cannot be read or is wrong; lists every problem.
             ConfigError: something that the manifest names cannot be imported or used.
         """
-        check_keywords("a pool takes no keyword", keywords, PoolKeywords.__annotations__)
+        others = ("manifest", "model", "shared_deps", "connect_nodes", "parallel_load", "system", "services")
+        check_keywords("a pool takes no keyword", keywords, PoolKeywords.__annotations__, others=others)
         super().__init__()
         self.shared = keywords.get("journal"), keywords.get("cluster")
         """The journal and the cluster that were given in the place of those of the manifest."""
