@@ -183,23 +183,14 @@ class RunStats(TeamTalk, MessageNumbers):
         return asyncio.wrap_future(self._outcome).__await__()
 
     def format(
-        self,
-        style: MessageStyle = "simple",
-        *,
-        template: str | None = None,
-        variables: Mapping[str, object] | None = None,
-        show_metadata: bool = False,
-        show_costs: bool = False,
-    ) -> str:
+        self, style: MessageStyle = "simple", *, template: str | None = None,
+        variables: Mapping[str, object] | None = None, show_metadata: bool = False, show_costs: bool = False,
+    ) -> str:  # fmt: skip
         """Return the answers, one formatted message per line; see `ChatMessage.format`."""
         shown = partial(
-            ChatMessage[Any].format,
-            style=style,
-            template=template,
-            variables=variables,
-            show_metadata=show_metadata,
+            ChatMessage[Any].format, style=style, template=template, variables=variables, show_metadata=show_metadata,
             show_costs=show_costs,
-        )
+        )  # fmt: skip
         return "\n".join(shown(message) for message in self.messages)
 
     def table(self) -> str:
