@@ -24,7 +24,6 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 
 from actors.models.byte_limit import limit_provider
-from actors.models.offline.model import MODEL_NAME, OfflineModel
 from actors.models.policy import ModelPolicy
 from actors.models.policy_model import FallbackPolicy, PolicyModel
 from actors.runtime.clock import running_loop
@@ -39,6 +38,7 @@ DEFAULT_PROVIDER = "openai"
 
 _NO_KEY = "none"
 """Sent to a server that needs no key, because the libraries of some providers insist on one."""
+_OFFLINE = "offline"
 _OPENAI_NAME = re.compile(r"(?:chatgpt|codex|davinci|gpt|o\d)(?:[-.\d]|$)")
 _SETTING = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 _EXTRA = re.compile(r"pydantic-ai-slim\[([\w-]+)\]")
@@ -50,7 +50,7 @@ _keepers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None]] = W
 
 def default_model_name() -> str:
     """Return the name of the default model: that of `MODEL_VARIABLE` in the environment, else ``offline``."""
-    return os.environ.get(MODEL_VARIABLE, "").strip() or MODEL_NAME
+    return os.environ.get(MODEL_VARIABLE, "").strip() or _OFFLINE
 
 
 def resolve_model(
@@ -75,8 +75,7 @@ def resolve_model(
     """
     if not isinstance(model, Model):
         name = (default_model_name() if model is None else model).strip()
-        make = {MODEL_NAME: OfflineModel, "test": _test_model}.get(name)
-        model = _made(_qualified(name, node), node, _shared_provider) if make is None else make()
+        model = _built_in(name) or _made(_qualified(name, node), node, _shared_provider)
     made = _lenient(model)
     if not fallbacks:
         return made
@@ -95,10 +94,16 @@ def guarded(model: Model, policy: ModelPolicy) -> Model:
     return PolicyModel(model, policy)
 
 
-def _test_model() -> Model:
-    from pydantic_ai.models.test import TestModel  # loads what only tests need
+def _built_in(name: str) -> Model | None:
+    if name == _OFFLINE:
+        from actors.models.offline.model import OfflineModel  # takes a tenth of the import of an agent
 
-    return TestModel()
+        return OfflineModel()
+    if name == "test":
+        from pydantic_ai.models.test import TestModel  # loads what only tests need
+
+        return TestModel()
+    return None
 
 
 def _lenient(model: Model) -> Model:
@@ -239,7 +244,7 @@ def _unknown(name: str, node: str | None) -> UnknownModelError:
     parts = [one.partition(":") for one in known if ":" in one]
     rest = name.partition(":")[2]
     corrected = [f"{provider}:{rest}" for provider, _, _ in parts if rest]
-    hint = nearest(name, dict.fromkeys([MODEL_NAME, *known, *(bare for _, _, bare in parts), *corrected]))
+    hint = nearest(name, dict.fromkeys([_OFFLINE, *known, *(bare for _, _, bare in parts), *corrected]))
     return UnknownModelError(f"{_subject(name, node)} is unknown{hint}", node=node)
 
 
