@@ -10,12 +10,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from actors.runtime.cell import Cell
 from actors.runtime.clock import running_loop
 from actors.runtime.envelope import RUNNING, Envelope
 from actors.runtime.intake import wake
 from actors.runtime.turn import Turn
-from actors.supervision.replicas import Replicas
+from actors.supervision.replicas import ReplicaMailbox
 from protocols.budget import drawn
 from protocols.control import Resume
 
@@ -44,7 +43,6 @@ async def parked(scope: Envelope, decided: "asyncio.Future[None]") -> None:
         if is_parked and cell.parked is not None:
             cell.parked.discard(turn)
             cell.parked = cell.parked or None
-            _fit_router(cell)
 
 
 def _leave(turn: Turn) -> bool:
@@ -53,22 +51,25 @@ def _leave(turn: Turn) -> bool:
     is_serial = getattr(cell.factory, "is_serial", False) and not hasattr(cell.mailbox, "before")
     if is_serial or turn.cancelled or cell.turns is None or turn not in cell.turns:
         return False
-    cell.turns.discard(turn)
-    cell.turns = cell.turns or None
     cell.parked = cell.parked or set()
     cell.parked.add(turn)
-    if turn.holds_claim:
-        turn.holds_claim = False
-        cell.scheduled = False
-    wake(cell)
-    _fit_router(cell)
+    for one in _with_router(turn):
+        above = one.cell
+        if above.turns is not None:
+            above.turns.discard(one)
+            above.turns = above.turns or None
+        if one.holds_claim:
+            one.holds_claim = False
+            above.scheduled = False
+        wake(above)
     return True
 
 
-def _fit_router(cell: Cell) -> None:
-    above = None if cell.parent is None else cell.parent.supervision
-    if isinstance(above, Replicas):
-        above.fit()
+def _with_router(turn: Turn) -> list[Turn]:
+    """Return a handler, and that of the router that waits for it if it is one of a replica."""
+    mailbox = turn.cell.mailbox
+    router = mailbox.router_turn(turn.envelope) if isinstance(mailbox, ReplicaMailbox) else None
+    return [turn] if router is None else [turn, router]
 
 
 async def _place(turn: Turn) -> None:
@@ -84,10 +85,10 @@ async def _place(turn: Turn) -> None:
 def _go_on(turn: Turn, placed: "asyncio.Future[None]") -> None:
     if placed.done():  # the asker gave up
         return
-    cell = turn.cell
-    cell.turns = cell.turns or set()
-    cell.turns.add(turn)
-    turn.envelope.incarnation = cell.incarnation
+    for one in _with_router(turn):
+        one.cell.turns = one.cell.turns or set()
+        one.cell.turns.add(one)
+    turn.envelope.incarnation = turn.cell.incarnation
     placed.set_result(None)
 
 

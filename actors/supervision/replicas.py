@@ -14,6 +14,7 @@ from actors.runtime.future import LoopFuture
 from actors.runtime.intake import wake
 from actors.runtime.mailbox import BoundedMailbox, MailboxConfig
 from actors.runtime.ref import ActorRef
+from actors.runtime.turn import Turn
 from actors.supervision.backoff import Backoff
 from actors.supervision.child import ChildSpec
 from actors.supervision.child_state import ChildState
@@ -29,7 +30,10 @@ _UNBOUNDED: Final = 10**9
 class ReplicaReply(LoopFuture[None]):
     """The reply of a replica to its router, which is done when a message is settled. It has no deadline."""
 
-    __slots__ = ()
+    __slots__ = ("origin",)
+
+    origin: Envelope
+    """The message that the router handles."""
 
     def release(self) -> None:
         """Forget the message."""
@@ -57,7 +61,7 @@ class ReplicaMailbox(BoundedMailbox):
             return None
         envelope.sender = origin.sender
         settled: ReplicaReply = ReplicaReply(loop=envelope.cell.loop)
-        settled.envelope = envelope
+        settled.envelope, settled.origin = envelope, origin
         self._open[envelope] = settled
         return settled
 
@@ -85,6 +89,11 @@ class ReplicaMailbox(BoundedMailbox):
         settling = self._open.pop(envelope, None)
         if settling is not None and not settling.done():
             settling.answer(None)
+
+    def router_turn(self, envelope: Envelope) -> Turn | None:
+        """Return the handler of the router that waits for a message; None if there is none."""
+        settled = self._open.get(envelope)
+        return None if settled is None else settled.origin.turn
 
     def before(self, envelope: Envelope) -> None:
         """Return None: the router keeps the order, so no message waits for another one here."""
@@ -130,10 +139,9 @@ class Replicas(Children):
             self.update(child, self._named(child.name))
 
     def fit(self, replicas: int | None = None) -> None:
-        """Let the router take as many messages as its replicas have places; a parked handler gives its place away."""
+        """Let the router take as many messages as its replicas have places."""
         cell = cell_of(self.actor)
-        parked = sum(len(child.parked or ()) for child in cell.children or ())
-        cell.max_concurrency = (replicas or len(self.staying) or 1) * self.places + parked
+        cell.max_concurrency = (replicas or len(self.staying) or 1) * self.places
         if cell.open:
             wake(cell)
 
@@ -144,7 +152,7 @@ class Replicas(Children):
 
     def settled(self, child: ChildState) -> None:
         """End a replica that is to go, if it has no message."""
-        if child.name in self._leaving and not (child.cell is not None and _busy(child.cell)):
+        if child.name in self._leaving and not (child.cell is not None and (_load(child) or child.cell.parked)):
             self.take_down(child).add_done_callback(partial(self._gone, child))
 
     def _gone(self, child: ChildState, _: object) -> None:
@@ -168,12 +176,9 @@ class Replicas(Children):
         return min(in_turn, key=_load)
 
 
-def _busy(cell: Cell) -> int:
-    return len(cell.mailbox) + len(cell.turns or ()) + len(cell.parked or ())
-
-
 def _load(child: ChildState) -> int:
-    return _busy(cast("Cell", child.cell))
+    cell = cast("Cell", child.cell)
+    return len(cell.mailbox) + len(cell.turns or ())
 
 
 def workers_of(refs: Iterable[ActorRef[Any]]) -> Iterator[Cell]:

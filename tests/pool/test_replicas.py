@@ -160,6 +160,20 @@ async def test_a_node_that_waits_for_itself_in_a_session_is_told_at_once(desk: D
             await clerk.run("outer", session="a")
 
 
+@pytest.mark.parametrize("mode", ["drain", "now"])
+async def test_a_run_that_waits_for_a_person_ends_with_its_node(mode: str) -> None:
+    clerk = parked_agent(Files(), max_concurrency=1, replicas=2)
+    parked = await begun(clerk, "delete a", session="a")
+    behind = await begun(clerk, "hello", session="a")
+    await clerk.ref().stop(mode=mode)
+
+    for run in (parked, behind):
+        with pytest.raises(RunCancelledError if run is parked else NodeStoppedError):
+            await run
+    await settle()
+    assert clerk.pending() == []
+
+
 async def test_a_run_that_waits_for_a_person_gives_its_place_to_others() -> None:
     files = Files()
     clerk = parked_agent(files, max_concurrency=1, replicas=2)
