@@ -14,7 +14,7 @@ from actors.runtime.clock import running_loop
 from actors.runtime.envelope import RUNNING, Envelope
 from actors.runtime.intake import wake
 from actors.runtime.turn import Turn
-from actors.supervision.replicas import ReplicaMailbox
+from actors.supervision.replicas import ReplicaMailbox, is_serial
 from protocols.budget import drawn
 from protocols.control import Resume
 
@@ -47,13 +47,12 @@ async def parked(scope: Envelope, decided: "asyncio.Future[None]") -> None:
 
 def _leave(turn: Turn) -> bool:
     """Give the place of a handler to other messages, unless only the order of the mailbox keeps a memory consistent."""
-    cell = turn.cell
-    is_serial = getattr(cell.factory, "is_serial", False) and not hasattr(cell.mailbox, "before")
-    if is_serial or turn.cancelled or cell.turns is None or turn not in cell.turns:
+    cell, with_router = turn.cell, _with_router(turn)
+    if any(is_serial(one.cell) for one in with_router) or turn.cancelled or turn not in (cell.turns or ()):
         return False
     cell.parked = cell.parked or set()
     cell.parked.add(turn)
-    for one in _with_router(turn):
+    for one in with_router:
         above = one.cell
         if above.turns is not None:
             above.turns.discard(one)

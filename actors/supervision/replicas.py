@@ -141,7 +141,7 @@ class Replicas(Children):
     def fit(self, replicas: int | None = None) -> None:
         """Let the router take as many messages as its replicas have places."""
         cell = cell_of(self.actor)
-        cell.max_concurrency = (replicas or len(self.staying) or 1) * self.places
+        cell.max_concurrency = 1 if is_serial(cell) else (replicas or len(self.staying) or 1) * self.places
         if cell.open:
             wake(cell)
 
@@ -174,6 +174,11 @@ class Replicas(Children):
         if self._routing == "round_robin":
             return next((child for child in in_turn if _load(child) < self.places), in_turn[0])
         return min(in_turn, key=_load)
+
+
+def is_serial(cell: Cell) -> bool:
+    """Return True if only one message at a time keeps those of one memory in order, as the mailbox does not."""
+    return getattr(cell.factory, "is_serial", False) and not hasattr(cell.mailbox, "before")
 
 
 def _load(child: ChildState) -> int:

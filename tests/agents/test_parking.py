@@ -215,8 +215,11 @@ def test_the_time_that_a_run_waits_has_bounds(seconds: Any) -> None:
         Agent("a", approval_timeout=seconds)
 
 
-async def test_an_agent_with_a_mailbox_of_the_user_waits_as_a_whole(actor_system: ActorSystem, files: Files) -> None:
-    clerk = parked_agent(files)
+@pytest.mark.parametrize("replicas", [1, 3])
+async def test_an_agent_with_a_mailbox_of_the_user_waits_as_a_whole(
+    actor_system: ActorSystem, files: Files, replicas: int
+) -> None:
+    clerk = parked_agent(files, replicas=replicas)
     mailbox = MailboxConfig(priority=lambda _: 0)
     actor_system.start(clerk.factory(), options=StartOptions(mailbox=mailbox))
     run = await begun(clerk, "delete a")
