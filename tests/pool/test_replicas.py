@@ -161,7 +161,7 @@ async def test_a_node_that_waits_for_itself_in_a_session_is_told_at_once(desk: D
 
 
 @pytest.mark.parametrize("mode", ["drain", "now"])
-async def test_a_run_that_waits_for_a_person_ends_with_its_node(mode: str) -> None:
+async def test_a_run_that_waits_for_a_person_ends_with_its_node(mode: Any) -> None:
     clerk = parked_agent(Files(), max_concurrency=1, replicas=2)
     parked = await begun(clerk, "delete a", session="a")
     behind = await begun(clerk, "hello", session="a")
