@@ -8,6 +8,7 @@ import msgspec
 from protocols.checks import FLAG, POSITIVE, Check, check_fields, choice, declared_checks, list_of, whole
 from protocols.errors import ConfigError, limited_text
 from protocols.journal import NotDurableError
+from protocols.keywords import named_keywords
 
 Order = Literal["loose", "strict"]
 """What later messages do while one waits to be delivered again: pass it, or wait for it."""
@@ -20,6 +21,7 @@ _MESSAGES: Final = list_of(
 )
 
 
+@named_keywords
 @dataclass(frozen=True, init=False)
 class Durable:
     """How a node keeps what it has accepted in the journal of its pool, until it has handled it.

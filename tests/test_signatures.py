@@ -9,7 +9,20 @@ import pydantic_ai
 import pytest
 
 import actors
-from actors import Agent, AgentPool, ChildSpec, Job, MessageNode, RunStats, Talk, Team, TeamRun
+from actors import (
+    Agent,
+    AgentPool,
+    Backoff,
+    ChildSpec,
+    Durable,
+    Job,
+    MessageNode,
+    RestartIntensity,
+    RunStats,
+    Talk,
+    Team,
+    TeamRun,
+)
 from actors.agents.settings import AgentKeywords, AgentSettings
 from actors.nodes.team_settings import TeamKeywords, TeamSettings
 from actors.pool.registry import PoolKeywords
@@ -140,14 +153,17 @@ def test_statistics_are_formatted_with_the_options_of_messages() -> None:
     assert options(RunStats.format).keys() == options(ChatMessage[Any].format).keys()
 
 
-@pytest.mark.parametrize("kind", [Agent, POOL, Team, TeamRun, ChildSpec, Job])
+VALUES = [Backoff, ChildSpec, Durable, Job, RestartIntensity]
+
+
+@pytest.mark.parametrize("kind", [Agent, POOL, Team, TeamRun])
 def test_each_option_is_offered_to_who_nearly_wrote_it(kind: Any) -> None:
     for name in options(kind):
         with pytest.raises(TypeError, match=rf" '{name}x'.*'{name}'"):
             kind(**{f"{name}x": 1})
 
 
-@pytest.mark.parametrize("kind", [ChildSpec, Job])
+@pytest.mark.parametrize("kind", VALUES)
 def test_an_unknown_keyword_of_a_value_is_refused_with_the_nearest(kind: Any) -> None:
     known = list(inspect.signature(kind).parameters)
 

@@ -9,11 +9,13 @@ from typing import Annotated, Final, Self
 
 from actors.supervision.errors import SupervisionOptionError
 from protocols.checks import check_fields, declared_checks, finite, whole
+from protocols.keywords import named_keywords
 
 _MOST_STEPS: Final = 10**300
 """Exponents above this do not fit a float and give the same delay."""
 
 
+@named_keywords
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """Growing delay between restarts of one child; the default is 0.2 s doubling to 30 s, spread by up to 20 %.

@@ -12,6 +12,7 @@ from typing import Final
 
 from actors.supervision.errors import SupervisionOptionError
 from protocols.checks import POSITIVE, Checks, check_fields, whole
+from protocols.keywords import named_keywords
 
 _RESOLUTION: Final = 1e-9
 """Windows are compared to the nanosecond, the step of a monotonic clock, because sums of floats are inexact."""
@@ -19,6 +20,7 @@ _RESOLUTION: Final = 1e-9
 _CHECKS: Final[Checks] = {"limit": whole(0), "period": POSITIVE}
 
 
+@named_keywords
 @dataclass(frozen=True, slots=True)
 class RestartIntensity:
     """Limit of restarts per time; the default is 3 in 5 seconds.

@@ -1,5 +1,7 @@
 """Agents of pydantic_ai as ours, and its decorators on ours."""
 
+from typing import Any
+
 import pydantic_ai
 import pytest
 from pydantic_ai import RunContext
@@ -80,3 +82,13 @@ def test_what_the_other_agent_was_made_with_is_not_given_twice() -> None:
         Agent.from_pydantic_ai(pydantic_ai.Agent(TestModel()), instructions="x", retries=2)
     with pytest.raises(ConfigError, match=r"takes a pydantic_ai\.Agent, not 'model'"):
         Agent.from_pydantic_ai("model")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("part", ["model", "output_type", "deps_type", "system_prompt", "tools"])
+def test_the_parts_of_an_agent_with_a_model_are_refused_where_there_is_another_one_or_none(part: str) -> None:
+    given: dict[str, Any] = {part: "test"}
+
+    with pytest.raises(ConfigError, match=f"agent 'theirs': give {part} to the pydantic_ai.Agent"):
+        Agent.from_pydantic_ai(pydantic_ai.Agent(TestModel()), name="theirs", **given)
+    with pytest.raises(ConfigError, match=f"agent 'upper' answers by a function, so it takes no {part};"):
+        Agent.from_callback(str.upper, **given)

@@ -58,6 +58,12 @@ def test_shutdown_accepts_seconds_and_both_words(shutdown: Any) -> None:
     assert ChildSpec(HTTPCounter, shutdown=shutdown).shutdown == shutdown
 
 
+def test_arguments_may_follow_the_class() -> None:
+    assert ChildSpec(list, ((1, 2),)) == ChildSpec(list, args=((1, 2),))
+    with pytest.raises(ChildSpecError, match=r"args must be a tuple of arguments, such as \(value,\), not 5"):
+        ChildSpec(list, 5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
 def test_name_of_a_partial_is_that_of_its_function() -> None:
     assert ChildSpec(partial(HTTPCounter, 3)).name == "http_counter"
 
