@@ -24,16 +24,29 @@ from typing import Any, Final
 _LONGEST: Final = 100
 """Signs of a wrong name that are compared with the known ones."""
 
+_CLOSE: Final = 0.52
+"""Likeness from which on a name is offered; 1 is that of two equal names."""
+
+_MUCH_CLOSER: Final = 0.15
+"""A name that is less like the wrong one by this much than the best one is not offered as well."""
+
+_MOST: Final = 12
+"""Known names that are listed when none is close."""
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the end of an error text that offers the known names closest to *name*; empty when there are none."""
-    from difflib import get_close_matches  # imported when a name is wrong: the engine does without it
+    from difflib import SequenceMatcher, get_close_matches  # imported when a name is wrong: the engine does without it
 
     names = list(known)
-    close = get_close_matches(name[:_LONGEST], names, n=3, cutoff=0.5)
+    name = name[:_LONGEST]
+    close = get_close_matches(name, names, n=3, cutoff=_CLOSE)
     if close:
+        best = SequenceMatcher(None, close[0], name).ratio()
+        close = get_close_matches(name, close, n=3, cutoff=best - _MUCH_CLOSER)
         return f"; did you mean {' or '.join(repr(item) for item in close)}?"
-    return f"; known are {', '.join(sorted(names)[:12])}" if names else ""
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return f"; known are {', '.join(sorted(names)[:_MOST])}{more}" if names else ""
 
 
 _name_of: Final = type.__dict__["__name__"].__get__

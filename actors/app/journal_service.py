@@ -146,7 +146,8 @@ class JournalService(PoolService):
             self._settle(node, name)
             return
         if self.journal is None:
-            text = f"node {node.name!r} is durable, but its pool has no journal: add `journal: true` to the manifest"
+            advice = "add `journal: true` to the manifest, or make AgentPool(journal=True)"
+            text = f"node {node.name!r} is durable, but its pool has no journal: {advice}"
             raise NotDurableError(text, node=node.name)
         options: dict[str, Any] = {"deliveries": self._spec.deliveries, "turn": self._turn}
         if isinstance(node, Agent):

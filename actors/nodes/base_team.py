@@ -75,7 +75,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         if not is_a(shared_prompt, str, NoneType):
             raise ConfigError(f"team {name!r}: shared_prompt must be text, not {shared_prompt!r}")
         for member in members:
-            _check_node(member, "member")
+            check_node(member, "member")
         super().__init__(" & ".join(one.name for one in members) or type(self).__name__ if name is None else name)
         self.definition = TeamDefinition(
             settings=settings, nodes=members, shared_prompt=shared_prompt, is_named=name is not None, policy=policy,
@@ -138,7 +138,7 @@ class BaseTeam(Distribution, MessageNode[Deps, Out], Generic[Deps, Out]):
         for role, node in (*(("member", one) for one in definition.nodes), *extra):
             if node is None:
                 continue
-            _check_node(node, role, self.name)  # a text for each member of many would be quadratic
+            check_node(node, role, self.name)  # a text for each member of many would be quadratic
             if names.setdefault(node.name, node) is not node:
                 message = f"team {self.name!r}: two nodes in it are called {node.name!r}; give one of them another name"
                 raise NodeNameError(message, node=node.name)
@@ -390,9 +390,9 @@ def _check_mailbox(mailbox: MailboxConfig, node: str, team: str) -> None:
         raise ConfigError(message, node=node)
 
 
-def _check_node(node: object, role: str, team: str = "") -> None:
+def check_node(node: object, role: str, team: str = "") -> None:
+    """Raise ConfigError for what is not a node."""
     if not isinstance(node, MessageNode):
         what = f"team {team!r}: {role}" if team else role
-        raise ConfigError(
-            f"{what} {node!r} is no node; pass an Agent, a Team or a TeamRun (for a function: Agent.from_callback)"
-        )
+        text = "is no node; pass an Agent, a Team or a TeamRun (for a function: Agent.from_callback)"
+        raise ConfigError(f"{what} {node!r} {text}")

@@ -15,6 +15,7 @@ from actors.agents.manifest.values import budget_of
 from actors.agents.settings import AgentKeywords, AgentSettings, OutputSpec
 from actors.config.load import manifest_of
 from actors.config.manifest import Manifest
+from actors.nodes.base_team import check_node
 from actors.nodes.node import AnyNode
 from actors.pool.collector import rare_collection
 from actors.pool.manifest.pool import Builder, Built, build
@@ -188,9 +189,11 @@ class AgentPool(TeamBuilder, Generic[Deps]):
         """Add a node; in a running pool the node starts at once.
 
         Raises:
+            ConfigError: it is not a node.
             NodeNameError: the name of the node is taken.
             NodeStartError: the node could not be started; it is not in the pool.
         """
+        check_node(node, "node of a pool:")
         check_free(node.name, self._nodes.get(node.name))
         node.connections.join(self.connection_registry, self)
         self._nodes[node.name] = node

@@ -35,6 +35,7 @@ from actors.runtime.clock import running_loop
 from actors.runtime.envelope import current
 from actors.runtime.errors import BlockingCallError
 from actors.runtime.future import AsyncioFuture
+from actors.runtime.log import warn_once
 from actors.runtime.ref import ActorRef
 from actors.talk.detached_ask import Settled, failed_reply, post_outside
 from actors.talk.signal import Signal
@@ -301,7 +302,11 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         if ref is None or self._is_closed or not ref.is_alive():
             if self._is_closed or self.home.is_owned:
                 raise stopped(self.name, None if self._is_closed else self.home.end_cause())
-            ref = self.home.start(self.factory(), self._actor_owner(), parent=self._actor_parent())
+            parent, settings = self._actor_parent(), self.definition.settings
+            if settings.durable is not None and self.durable is None and parent is None:
+                advice = "nothing is kept; add it to AgentPool(journal=True)"
+                warn_once(f"node {self.name!r} is durable, and in no pool: {advice}")
+            ref = self.home.start(self.factory(), self._actor_owner(), parent=parent)
         return ref
 
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:

@@ -74,12 +74,12 @@ def check_class(kind: object) -> None:
     check_values(_CLASS, given, lambda _, problem: ValueError(f"{name}.{problem}"))
 
 
-def check_timeout(timeout: float | None) -> None:
+def check_timeout(timeout: float | None, what: str = "timeout", never: str = ", or None to wait for ever") -> None:
     """Refuse a timeout that is neither a length of time nor None.
 
     Raises:
         ValueError: negative or not a number.
     """
-    given = 0.0 if timeout is None else cast("object", timeout)
+    given = 0.0 if timeout is None and never else cast("object", timeout)
     if isinstance(given, bool) or not isinstance(given, (int, float)) or math.isnan(given) or given < 0:
-        raise ValueError(f"timeout must be seconds >= 0, or None to wait for ever, not {timeout!r}")
+        raise ValueError(f"{what} must be seconds >= 0{never}, not {timeout!r}")

@@ -53,7 +53,7 @@ class PendingTimer(_Pending):
     __slots__ = ("_interval", "_message", "_tick", "is_active")
 
     def __init__(self, cell: Cell, delay: float, message: Any, interval: float | None) -> None:
-        check_timeout(delay)
+        check_timeout(delay, "delay", "")
         if interval is not None and not interval > 0:
             raise ValueError(f"interval must be > 0 seconds, not {interval!r}")
         self._message = message

@@ -99,7 +99,12 @@ def scripted_model(answers: Iterable[Answer], *, name: str = "scripted") -> Reco
     """Return a model that gives *answers* one by one, and raises the exceptions among them.
 
     A request too many raises AssertionError.
+
+    Raises:
+        TypeError: *answers* is one text.
     """
+    if isinstance(answers, str):
+        raise TypeError(f"model {name!r} needs a list of answers, not the text {answers!r}; write [{answers!r}]")
     script = list(answers)
 
     async def respond(call: ModelCall) -> Answer:

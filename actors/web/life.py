@@ -7,6 +7,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from actors.pool.pool import AgentPool
+from protocols.checks import is_a
 
 
 def lifespan(pool: AgentPool[Any]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
@@ -27,7 +28,12 @@ def lifespan(pool: AgentPool[Any]) -> Callable[[Starlette], AbstractAsyncContext
         async def ask(question: str) -> str:
             return (await pool["helper"].run(question)).text
         ```
+
+    Raises:
+        TypeError: it is not a pool.
     """
+    if not is_a(pool, AgentPool):
+        raise TypeError(f"lifespan needs a pool, not {pool!r}; make it of a manifest by AgentPool('agents.yml')")
 
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncGenerator[None]:

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from pydantic_ai.models.test import TestModel
 
 from actors import Agent, AgentPool, ChatMessage, Job, MessageNode, Talk, Team, TeamRun
 from actors.runtime.errors import BlockingCallError
+from actors.testing import scripted_model
+from actors.web import lifespan
 from protocols.errors import (
     AlreadyRunningError,
     ConditionError,
@@ -34,6 +37,10 @@ from tests.support.nodes import echo_agent
 
 Node = MessageNode[Any, Any]
 NAN = float("nan")
+
+
+class Out(BaseModel):
+    n: int
 
 
 class Crew:
@@ -112,6 +119,9 @@ ISSUE: dict[str, tuple[Callable[[Crew], Any], type[Exception], str]] = {
     "model": (lambda c: c.model.set_model(anything(5)), ConfigError, "agent 'm': model must be the name of a model"),
     "tools": (lambda c: c.team.distribute("x", tools=anything([5])), ConfigError, "tools must be a list"),
     "no function": (lambda _: Agent.from_callback(anything(5)), ConfigError, "5 is no function"),
+    "no node for a pool": (lambda _: AgentPool[None]().add_node(anything(len)), ConfigError, "is no node; pass"),
+    "no pool": (lambda _: lifespan(anything("a.yml")), TypeError, "not 'a.yml'; make it of a manifest"),
+    "no list of answers": (lambda _: scripted_model("hi"), TypeError, "not the text 'hi'; write ['hi']"),
     "no name": (lambda _: Agent(anything(None)), NodeNameError, "an agent needs a name, got None"),
 }  # fmt: skip
 
@@ -178,7 +188,7 @@ WRONG_SETTINGS: list[tuple[str, object]] = [
     ("end_strategy", "late"), ("knowledge", "text"), ("toolsets", 5), ("mcp_servers", 5), ("capabilities", [5]),
     ("crash_on", ValueError), ("summary", 5), ("summary", asyncio.sleep),
     ("instructions", 5), ("description", 5), ("parallel_init", "x"), ("model", 5), ("system_prompt", 5), ("tools", [5]),
-    ("output_type", "int"), ("deps_type", 5),
+    ("output_type", "int"), ("output_type", Out(n=1)), ("deps_type", 5),
 ]  # fmt: skip
 
 

@@ -54,6 +54,7 @@ async def test_each_warning_is_logged_once_by_name(
     slow = Agent.from_callback(str.upper, name="advice_slow")
     inventor = Agent("inventor", model="offline", output_type=PlaceOfAdvice, session=False)
     for _ in range(2):
+        await Agent.from_callback(str.upper, name="advice_lone", durable=True).run("x")
         Agent.from_callback(str.upper, name="advice_idle", retries=3)
         await slow.run("x")
         await inventor.run("How high is it?")
@@ -61,5 +62,6 @@ async def test_each_warning_is_logged_once_by_name(
     warned = [record.getMessage() for record in caplog.records]
 
     assert sum("'advice_slow'" in text and "blocking=True" in text for text in warned) == 1
+    assert sum("'advice_lone'" in text and "AgentPool(journal=True)" in text for text in warned) == 1
     assert sum("'advice_idle'" in text and "retries" in text for text in warned) == 1
     assert sum("invents" in text and "PlaceOfAdvice" in text for text in warned) == 1

@@ -384,6 +384,7 @@ def test_manifests_of_the_same_name_have_sockets_of_their_own(folder: Path, monk
         ([], "say which pool", ExitCode.USAGE),
         (["a.sock", "--config", "agents.yml"], "say which pool", ExitCode.USAGE),
         (["a.sock", "--interval", "0"], "--interval must be a number of seconds > 0", ExitCode.USAGE),
+        ([__file__], "no running pool at", ExitCode.FAILED),  # a file is a manifest
         (["no-such.sock"], "no running pool at 'no-such.sock': No such file", ExitCode.FAILED),
     ],
 )

@@ -71,3 +71,11 @@ def test_member_error_lists_each_failure() -> None:
 def test_nearest_lists_what_is_known_when_nothing_is_close() -> None:
     assert nearest("zzz", ["b", "a"]) == "; known are a, b"
     assert nearest("zzz", []) == ""
+    assert nearest("zzz", map(str, range(15))).endswith(" and 3 more")
+
+
+def test_nearest_offers_no_name_that_is_much_less_like_the_wrong_one() -> None:
+    assert nearest("modle", ["durable", "model"]) == "; did you mean 'model'?"
+    assert (
+        nearest("result_type", ["retry", "deps_type", "output_type"]) == "; did you mean 'deps_type' or 'output_type'?"
+    )

@@ -123,11 +123,14 @@ async def test_a_timer_can_be_withdrawn_and_none_is_left_at_the_end(
     assert manual_clock.pending == 0
 
 
-@pytest.mark.parametrize(("delay", "interval"), [(-1, None), (float("nan"), None), (1, 0), (1, -1), (1, float("nan"))])
-async def test_a_timer_that_makes_no_sense_is_refused(actor_system: ActorSystem, delay: float, interval: Any) -> None:
+@pytest.mark.parametrize(
+    ("delay", "interval"),
+    [(-1, None), ("1", None), (None, None), (float("nan"), None), (1, 0), (1, -1), (1, float("nan"))],
+)
+async def test_a_timer_that_makes_no_sense_is_refused(actor_system: ActorSystem, delay: Any, interval: Any) -> None:
     class Timed(AsyncioActor):
         def on_receive(self, message: Any) -> None:
-            with pytest.raises(ValueError, match="seconds"):
+            with pytest.raises(ValueError, match=r"(delay|interval) must be .*seconds"):
                 self.schedule(delay, "never", interval=interval)
 
     await actor_system.start(Timed).ask("go")

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 
 def top(
-    path: Annotated[Path | None, typer.Argument(metavar="SOCKET", help="Socket of a running pool.")] = None,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Manifest that is watched.")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(metavar="FILE|SOCKET", help="Manifest that is watched, or socket of a pool.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The same as FILE.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Show one moment and end.")] = False,
     interval: Annotated[float, typer.Option("--interval", metavar="S", help="Seconds between two looks.")] = 1.0,
     as_json: AsJson = False,
@@ -55,8 +57,10 @@ def _socket(path: Path | None, config: Path | None) -> Path:
     from actors.cli.feed_client import socket_path
 
     if (path is None) == (config is None):
-        fail("say which pool: either the path of its socket, or --config and its manifest")
-    return path if path is not None else socket_path(config or Path())
+        fail("say which pool: its manifest, or the path of its socket")
+    if path is not None and not path.is_file():
+        return path
+    return socket_path(path or config or Path())
 
 
 def _write(tables: "Tables") -> None:
