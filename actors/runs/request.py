@@ -6,7 +6,6 @@ from typing import Annotated, Any, ClassVar, Generic, Protocol, TypedDict, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from pydantic import BaseModel
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
@@ -59,7 +58,7 @@ AnyModel = Model | str
 MODEL = instance_of("the name of a model, or a model", str, Model)
 OUTPUT = Check(
     "a type, or an output specification of pydantic_ai",
-    lambda value: not isinstance(value, str | bytes | int | float | BaseModel),
+    lambda value: not isinstance(value, str | bytes | int | float) and not hasattr(type(value), "model_fields"),
 )
 MODEL_SETTINGS = ModelSettings.__annotations__
 SETTINGS = Check("a dict of known settings, such as temperature", lambda value: not _misspelt(value))
