@@ -58,7 +58,7 @@ AnyModel = Model | str
 MODEL = instance_of("the name of a model, or a model", str, Model)
 OUTPUT = Check(
     "a type, or an output specification of pydantic_ai",
-    lambda value: not hasattr(type(value), "model_fields") and not isinstance(value, str | bytes | int | float),
+    lambda value: not hasattr(value.__class__, "model_fields") and not isinstance(value, str | bytes | int | float),
 )
 MODEL_SETTINGS = ModelSettings.__annotations__
 SETTINGS = Check("a dict of known settings, such as temperature", lambda value: not _misspelt(value))
