@@ -302,11 +302,9 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         if ref is None or self._is_closed or not ref.is_alive():
             if self._is_closed or self.home.is_owned:
                 raise stopped(self.name, None if self._is_closed else self.home.end_cause())
-            parent, settings = self._actor_parent(), self.definition.settings
-            if settings.durable is not None and self.durable is None and parent is None:
-                advice = "nothing is kept; add it to AgentPool(journal=True)"
-                warn_once(f"node {self.name!r} is durable, and in no pool: {advice}")
-            ref = self.home.start(self.factory(), self._actor_owner(), parent=parent)
+            if self.definition.settings.durable and self.durable is None and self._actor_parent() is None:
+                warn_once(f"node {self.name!r} is durable, and in no AgentPool(journal=True): nothing is kept")
+            ref = self.home.start(self.factory(), self._actor_owner(), parent=self._actor_parent())
         return ref
 
     def send(self, answer: ChatMessage[Any], request: RunRequest) -> None:
