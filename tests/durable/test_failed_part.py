@@ -146,4 +146,4 @@ async def test_a_worker_that_failed_is_not_called_again(journal: MemoryJournal) 
     async with worker, Life(journal, node):
         answer = await (await node.submit("go", request_id="go")).answer()
     assert answer.content == "done without"
-    assert seen == ["worker", "OSError: the pipe burst", "RunError: OSError: the pipe burst"]
+    assert seen == ["worker", "OSError: the pipe burst", "RunError: node 'worker': OSError: the pipe burst"]

@@ -249,7 +249,7 @@ def test_a_prompt_that_cannot_be_kept_is_refused(prompt: Any) -> None:
 
 
 def test_a_large_run_is_refused_with_its_size() -> None:
-    with pytest.raises(NotDurableError, match=r"'clerk': the run has 1,\d\d\d bytes, .* at most 1,000 \(max_message\)"):
+    with pytest.raises(NotDurableError, match=r"'clerk': the run has 1.1 KiB, .* at most 1000 bytes \(max_message\)"):
         encode_run(request("x" * 1000), max_message=1000)
 
 
