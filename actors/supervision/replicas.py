@@ -141,9 +141,11 @@ class Replicas(Children):
     def fit(self, replicas: int | None = None) -> None:
         """Let the router take as many messages as its replicas have places."""
         cell = cell_of(self.actor)
-        cell.max_concurrency = 1 if is_serial(cell) else (replicas or len(self.staying) or 1) * self.places
-        if cell.open:
-            wake(cell)
+        most = 1 if is_serial(cell) else (replicas or len(self.staying) or 1) * self.places
+        if most != cell.max_concurrency:
+            cell.max_concurrency = most
+            if cell.open:
+                wake(cell)
 
     def dismiss(self, child: ChildState) -> None:
         """Give a replica no more messages, and end it when it has none."""
@@ -165,6 +167,7 @@ class Replicas(Children):
         Raises:
             ActorStoppingError: there is none; the router crashes, so that its supervisor starts all of them anew.
         """
+        self.fit()  # an update of the router itself has set the number of its class
         alive = [child for child in self.staying if child.cell is not None and not child.cell.mailbox.closed]
         if not alive:
             raise ActorStoppingError(f"router {cell_of(self.actor).name}: all replicas have ended for good")

@@ -18,6 +18,7 @@ from actors.supervision.child import ChildSpec, ChildSpecError
 from actors.supervision.errors import SupervisionOptionError
 from actors.supervision.intensity import RestartIntensity
 from actors.supervision.router import Router
+from actors.supervision.supervisor import Supervisor
 from actors.testing import ManualClock, explore, settle
 from protocols.mailbox import MailboxFullError
 
@@ -256,6 +257,20 @@ async def test_another_number_of_replicas_loses_no_message(actor_system: ActorSy
     assert sorted(desk.ended[:10]) == list(range(10))
     with pytest.raises(SupervisionOptionError, match="replicas must be a whole number >= 1"):
         await proxy.resize(0)
+
+
+async def test_an_update_of_the_router_as_a_child_leaves_its_replicas_at_work(actor_system: ActorSystem) -> None:
+    desk = Desk()
+    spec = ChildSpec(Router, args=(ChildSpec(Worker, args=(desk,), name="w"), 3), name="r")
+    top = await actor_system.start(Supervisor, ([spec],)).ready()
+    await top.proxy().update_child(spec)
+    router = (await top.proxy().children())[0].ref
+    asks = [router.ask(number) for number in range(5)]
+    await settle()
+
+    assert len({name for name, _ in desk.begun}) == 3
+    desk.gate.set()
+    assert len(await asyncio.gather(*asks)) == 5
 
 
 async def test_a_router_whose_replicas_have_all_ended_crashes(actor_system: ActorSystem) -> None:
