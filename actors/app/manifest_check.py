@@ -85,7 +85,8 @@ def _models(manifest: Manifest, nodes: Iterable[str]) -> Iterator[tuple[Problem,
             own = ("agents", name) if spec.model is None else ("agents", name, "model")
             keys = own if spec.model == manifest.agents[name].model else ("defaults", "model")
             text = str(error) if spec.model is not None else f"{MODEL_VARIABLE}: {error}"
-            yield problem_at(manifest.source.tree, keys, text), error
+            tree = manifest.source.tree
+            yield problem_at(tree, keys, text) if tree else Problem(f"node {name!r}: {text}"), error
 
 
 def _imports(manifest: Manifest) -> list[Problem]:

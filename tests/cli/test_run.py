@@ -141,7 +141,7 @@ def test_a_run_that_takes_too_long_fails(cli: Call, manifest: Path) -> None:
         (["fine", "hi", "--file", "no-such-file.txt"], "'no-such-file.txt' does not exist"),
         (["writer", "hi", "--model", "nope"], "model 'nope' is unknown"),
         (["writer", "hi", "--model", "openai:gpt-4o"], "'openai:gpt-4o'"),
-        (["chain", "hi", "--model", "nope:x"], "agents.writer.model: model 'nope:x' is unknown"),
+        (["chain", "hi", "--model", "nope:x"], "node 'writer': model 'nope:x' is unknown"),
     ],
 )
 def test_what_cannot_be_run_is_one_message_before_anything_starts(
