@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors import Agent, AgentPool, Team
+from actors.config.load import parse_manifest
 from actors.runtime.background_loop import current_system
 from actors.runtime.envelope import current
 from actors.runtime.errors import ActorCrashedError, AskCycleError
@@ -85,6 +86,30 @@ async def test_sessions_are_shared_out_and_each_stays_in_order(desk: Desk) -> No
         s: [f"{s}{number}" for number in range(3)] for s in "abc"
     }
     assert len(clerk.sessions.get("a")) == 6
+
+
+@pytest.mark.parametrize(("routing", "names"), [("round_robin", "1231"), ("least_busy", "1232")])
+async def test_a_run_goes_to_the_next_replica_or_to_the_next_idle_one_as_routing_says(routing: str, names: str) -> None:
+    gate, begun = asyncio.Event(), list[str]()
+
+    async def respond(call: ModelCall) -> str:
+        scope = current.get()
+        assert scope is not None
+        begun.append(scope.cell.name)
+        if call.prompt == "long":
+            await gate.wait()
+        return "done"
+
+    manifest = parse_manifest(f"agents: {{clerk: {{session: false, replicas: 3, routing: {routing}}}}}")
+    async with AgentPool[Any](manifest, model=RecordingModel(respond)) as pool:
+        long = asyncio.ensure_future(pool["clerk"].run("long"))
+        await settle()
+        for _ in range(3):
+            await pool["clerk"].run("short")
+        gate.set()
+        await long
+
+    assert begun == [f"clerk#{name}" for name in names]
 
 
 async def test_a_crash_takes_only_the_runs_of_its_replica_along(desk: Desk) -> None:
