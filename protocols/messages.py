@@ -94,6 +94,11 @@ class ChatMessage(JsonValue, Generic[T_co], frozen=True):
         return self.content
 
     @property
+    def output(self) -> T_co:
+        """Same as `content`, by the name that it has in pydantic_ai."""
+        return self.content
+
+    @property
     def usage(self) -> TokenUsage:
         """Tokens this message used; zeros without cost data."""
         return self.cost_info.token_usage if self.cost_info is not None else TokenUsage()

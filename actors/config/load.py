@@ -58,7 +58,8 @@ def manifest_of(given: object, journal: object = None, cluster: object = None) -
         given = load_manifest(cast("str | PathLike[str]", given))
     manifest = Manifest() if given is None else given
     if not isinstance(manifest, Manifest):
-        raise ManifestError(f"a pool is made from the path of a manifest, a Manifest, or nothing, not from {given!r}")
+        text = f"a pool is made from the path of a manifest, a Manifest, or nothing, not from {given!r:.200}"
+        raise ManifestError(f"{text}; actors.config.load.parse_manifest(text) makes a Manifest of YAML")
     update: dict[str, object] = {} if journal is None else {"journal": JournalSpec.of(journal)}
     if cluster is not None:
         update["cluster"] = ClusterSpec.of(cluster)

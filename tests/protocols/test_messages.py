@@ -43,7 +43,7 @@ def test_fresh_message_has_the_documented_defaults() -> None:
     assert message.cost_info is None
     assert message.usage == TokenUsage()
     assert message.timestamp.tzinfo is UTC
-    assert message.data == "x"
+    assert message.data == message.output == "x"
 
 
 def test_message_cannot_be_changed() -> None:
