@@ -8,7 +8,7 @@ Prints:
 
 import asyncio
 
-import httpx
+import httpx2
 from fastapi import FastAPI
 
 from actors import AgentPool
@@ -37,12 +37,12 @@ async def limited() -> str:
 
 
 async def main() -> None:
-    transport = httpx.ASGITransport(app)
-    async with pool, httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+    transport = httpx2.ASGITransport(app)
+    async with pool, httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
         asked = [asyncio.create_task(client.get("/ask", params={"question": "Hello"}))]
         await model.started.wait()
         asked += [asyncio.create_task(client.get("/ask", params={"question": "Hello"})) for _ in range(3)]
-        answers: list[httpx.Response] = []
+        answers: list[httpx2.Response] = []
         for answered in asyncio.as_completed(asked):
             answers.append(await answered)
             if len(answers) == 2:  # those that were refused did not wait

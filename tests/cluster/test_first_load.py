@@ -20,7 +20,7 @@ async def test_what_was_accepted_here_is_not_passed_by_what_another_host_put_beh
     def message_key(_: object) -> None:
         return None
 
-    node: Any = SimpleNamespace(max_concurrency=1, is_serial=False, message_key=message_key)
+    node: Any = SimpleNamespace(max_concurrency=1, most_runs=1, is_serial=False, message_key=message_key)
     journal: Any = SimpleNamespace(waiting=waiting)
     queue = KeptQueue(node, "pool/a", journal)
     queue.is_shared = True
@@ -42,7 +42,7 @@ async def test_of_what_is_accepted_here_no_more_is_held_than_of_what_is_read() -
     def message_key(_: object) -> None:
         return None
 
-    node: Any = SimpleNamespace(max_concurrency=1, is_serial=False, message_key=message_key)
+    node: Any = SimpleNamespace(max_concurrency=1, most_runs=1, is_serial=False, message_key=message_key)
     journal: Any = SimpleNamespace(waiting=waiting)
     queue = KeptQueue(node, "pool/a", journal)
     queue.is_shared = True
