@@ -39,7 +39,9 @@ class Clone:
     journal: Path
 
     def make(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        known = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "PYTHON", "VENV"))}
+        known = {
+            key: value for key, value in os.environ.items() if not key.startswith(("ARGS", "MAKE", "PYTHON", "VENV"))
+        }
         path = f"{self.path}{os.pathsep}{known['PATH']}"
         return subprocess.run(
             ["make", *words],
@@ -105,7 +107,7 @@ def test_on_a_terminal_the_packages_are_counted_and_no_counter_is_left(clone: Cl
     waits = 'case "$*" in *--require-hashes*) echo Collecting one; while ! [ -e counted ]; do :; done ;; esac\n'
     (clone.path / "python3").write_text(PYTHON.replace('case "$1 $2"', waits + 'case "$1 $2"'), encoding="utf-8")
     ours, theirs = os.openpty()
-    known = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "PYTHON", "VENV"))}
+    known = {key: value for key, value in os.environ.items() if not key.startswith(("ARGS", "MAKE", "PYTHON", "VENV"))}
     variables = {"PATH": f"{clone.path}{os.pathsep}{known['PATH']}", "JOURNAL": str(clone.journal), "FAILS": fails}
     process = subprocess.Popen(["make", "install"], cwd=clone.folder, env={**known, **variables}, stderr=theirs)
     os.close(theirs)

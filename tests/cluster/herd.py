@@ -36,6 +36,8 @@ class Herd:
         self.alive: dict[str, subprocess.Popen[str]] = {}
         self.gaps: list[float] = []
         """Seconds from each death to the first effect of each node of the dead process elsewhere."""
+        self.outages = 0
+        """How often the database was away, in which time each lease may have ended."""
         self._bell, self._rope = os.pipe()
         self._born = 0
         self._read = 0
@@ -161,8 +163,9 @@ class Herd:
         yield from self._disordered(known)
         yield from self._lost(known)
         copies = sum(count - 1 for count in known.values())
-        if copies > len(self.gaps):
-            yield f"{copies} copies, and only {len(self.gaps)} nodes changed their place by a death"
+        changes = len(self.gaps) + self.outages * len({line[3] for line in self.lines() if line[2] == "effect"})
+        if copies > changes:
+            yield f"{copies} copies, and only {changes} nodes can have changed their place in mid-work"
 
     def _disordered(self, known: Counter[tuple[str, str]]) -> Iterator[str]:
         last: dict[tuple[str, str], int] = defaultdict(int)

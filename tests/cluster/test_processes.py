@@ -24,6 +24,7 @@ def test_processes_that_are_killed_and_frozen_lose_nothing(tmp_path: Path, postg
         frozen = herd.busy()[0]
         herd.freeze(frozen)
         herd.wait(lambda: any(line[1:3] == [frozen, "accepted"] for line in herd.lines()[-200:]))
+        herd.outages += 1
         postgres.stop()
         postgres.start()
         herd.effects(40)

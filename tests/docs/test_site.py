@@ -16,15 +16,15 @@ import pytest
 
 import actors
 from tests.cli.conftest import environment
-from tests.dashboard_page.conftest import browser, chromium
+from tests.dashboard_page.conftest import chromium
 from tests.docs.site_pages import MODULES, OPTIONS, options_of
 from tests.docs.test_snippets import DOCS
 from tests.pins.surface import MADE_FOR_USERS
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Route
+    from playwright.async_api import Route
 
-__all__ = ["browser", "chromium"]
+__all__ = ["chromium"]
 
 ROOT: Final = DOCS.parent
 MOST_BYTES: Final = 150_000
@@ -91,19 +91,21 @@ def test_a_public_name_has_a_page_that_begins_with_it(name: str, pages: dict[str
     assert _words(text).startswith(name)
 
 
-@pytest.mark.asyncio(loop_scope="package")
-async def test_the_search_finds_every_public_name(site: Path, browser: Browser) -> None:
+async def test_the_search_finds_every_public_name(site: Path, chromium: str) -> None:
+    from playwright.async_api import async_playwright
+
     async def serve(route: Route) -> None:
         path = site / route.request.url.removeprefix("http://site.test/")
         await route.fulfill(path=path / "index.html" if path.is_dir() else path)
 
-    context = await browser.new_context()
-    await context.route("http://site.test/**", serve)
-    page = await context.new_page()
-    await page.goto("http://site.test/")
     queries = [*NAMES, *map(str.lower, NAMES)]
-    found = await page.evaluate(_SEARCH, queries)
-    await context.close()
+    async with async_playwright() as driver:  # not the browser of another package, which would be there until its end
+        browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = await browser.new_page()
+        await page.route("http://site.test/**", serve)
+        await page.goto("http://site.test/")
+        found = await page.evaluate(_SEARCH, queries)
+        await browser.close()
 
     lost = [
         query
