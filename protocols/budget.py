@@ -8,13 +8,14 @@ import msgspec
 
 from protocols.checks import POSITIVE, Check, check_fields, choice, declared_checks, is_finite, whole
 from protocols.errors import ConfigError
+from protocols.keywords import NamedKeywords
 
 _LIMITS = ("tokens", "cost", "requests", "seconds")
 _MONEY = Check("dollars > 0", lambda value: (is_finite(value) or isinstance(value, Decimal)) and value > 0)
 _SHARE = Check("a share above 0, up to 1", lambda value: is_finite(value) and 0 < value <= 1)
 
 
-class Budget(msgspec.Struct, frozen=True, kw_only=True):
+class Budget(msgspec.Struct, metaclass=NamedKeywords, frozen=True, kw_only=True):
     """Limits of what models may be asked for; what is None has no limit. At least one limit is given.
 
     Example:

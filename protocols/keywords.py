@@ -3,7 +3,9 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
 
 from protocols.checks import check_keywords
 
@@ -48,3 +50,14 @@ def named_keywords(kind: C) -> C:
     taken = frozenset(known)
     kind.__init__ = checked
     return kind
+
+
+class NamedKeywords(msgspec.StructMeta):
+    """Makes structs that refuse an unknown keyword as `named_keywords` does."""
+
+    if not TYPE_CHECKING:  # type checkers read the fields
+
+        def __call__(self, *values: Any, **keywords: Any) -> Any:
+            """Make a struct."""
+            check_keywords(f"{self.__name__} takes no keyword", keywords, self.__struct_fields__)
+            return super().__call__(*values, **keywords)

@@ -13,11 +13,15 @@ from actors import (
     Agent,
     AgentPool,
     Backoff,
+    Budget,
     ChildSpec,
     Durable,
     Job,
     MessageNode,
+    ModelPolicy,
+    RateLimits,
     RestartIntensity,
+    Retry,
     RunStats,
     Talk,
     Team,
@@ -153,7 +157,7 @@ def test_statistics_are_formatted_with_the_options_of_messages() -> None:
     assert options(RunStats.format).keys() == options(ChatMessage[Any].format).keys()
 
 
-VALUES = [Backoff, ChildSpec, Durable, Job, RestartIntensity]
+VALUES = [Backoff, Budget, ChildSpec, Durable, Job, ModelPolicy, RateLimits, RestartIntensity, Retry]
 
 
 @pytest.mark.parametrize("kind", [Agent, POOL, Team, TeamRun])

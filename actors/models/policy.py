@@ -7,6 +7,7 @@ import msgspec
 
 from protocols.checks import POSITIVE, Check, check_fields, declared_checks, finite, instance_of, is_finite, whole
 from protocols.errors import ConfigError
+from protocols.keywords import NamedKeywords
 
 _SHARE: Final = Check("a share from 0 to 1", lambda value: is_finite(value) and 0 <= value <= 1)
 _WITHIN: Final = (("first_byte", "deadline"), ("idle", "deadline"), ("min_wait", "max_wait"))
@@ -14,7 +15,7 @@ OF_STREAMS: Final = 120.0
 """Seconds of `first_byte` and `idle` of a stream, unless a policy says otherwise."""
 
 
-class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
+class RateLimits(msgspec.Struct, metaclass=NamedKeywords, frozen=True, kw_only=True):
     """What may be asked of one endpoint with one key, by all agents together; what is None has no limit.
 
     Example:
@@ -42,7 +43,7 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
         return RateLimits(**{name: min(values) for name, values in given.items() if values})
 
 
-class ModelPolicy(msgspec.Struct, frozen=True, kw_only=True):
+class ModelPolicy(msgspec.Struct, metaclass=NamedKeywords, frozen=True, kw_only=True):
     """How long one request to a model may take, and how often it is made again. Times are in seconds.
 
     Example:

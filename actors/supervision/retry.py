@@ -7,12 +7,13 @@ import msgspec
 from actors.supervision.backoff import Backoff
 from protocols.checks import FAILURES, check_fields, declared_checks, instance_of, whole
 from protocols.errors import ConfigError, NodeStoppedError, RunCancelledError
+from protocols.keywords import NamedKeywords
 
 _FINAL: Final = (RunCancelledError, NodeStoppedError)
 """Failures after which there is nothing to try again."""
 
 
-class Retry(msgspec.Struct, frozen=True, kw_only=True):
+class Retry(msgspec.Struct, metaclass=NamedKeywords, frozen=True, kw_only=True):
     """How often a node does its step again after a failure.
 
     Example:
