@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
-from weakref import WeakSet
+from weakref import ref as weak
 
 import pykka
 
@@ -179,8 +179,8 @@ class AsyncioActor(ActorHooks, _PykkaActor):
         envelope = _in_hand(cell, "take_reply")
         reply, envelope.reply = envelope.reply, None
         if reply is not None:
-            cell.owed = cell.owed or WeakSet()
-            cell.owed.add(reply)
+            owed = cell.owed = set() if cell.owed is None else cell.owed
+            owed.add(weak(reply, owed.discard))  # a WeakSet would make a chain of ten 7 % slower
         if envelope.inner:
             envelope.cell.system.deadlines.part(envelope)
         return cast("AsyncioFuture[Any] | None", reply)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, cast
-from weakref import WeakSet
+from weakref import ReferenceType
 
 from actors.runtime.errors import UnhandledMessageError
 from actors.runtime.event_stream import EventStream
@@ -304,7 +304,7 @@ class Cell:
     links: "dict[Cell, None] | None" = None
     belongings: set[Any] | None = None
     """Timers and tasks that end with the incarnation."""
-    owed: WeakSet[Any] | None = None
+    owed: set[ReferenceType[Any]] | None = None
     """Replies that the incarnation has taken over."""
 
     def __post_init__(self) -> None:

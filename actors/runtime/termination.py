@@ -176,7 +176,7 @@ def _drop_life(cell: Cell) -> None:
     for handle in tuple(belongings or ()):
         handle.cancel()
     owed, cell.owed = cell.owed, None
-    for reply in owed or ():
+    for reply in [found for one in tuple(owed or ()) if (found := one()) is not None]:
         at = reply.envelope  # another one than that of the ask, once it has been forwarded
         if at is not None and at.cell is cell and at.state != QUEUED:
             reply.fail(ended_error(cell, "ended before it answered"))
