@@ -60,7 +60,7 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise _error(path, f"does not exist (looked in {path.parent.resolve()})") from None
     except (OSError, ValueError, RuntimeError) as error:
-        raise _error(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise unreadable(path, error) from error
     if not data.strip():
         raise _error(path, "is empty")
     return data
@@ -81,6 +81,11 @@ def decode_text(data: bytes, path: Path) -> str:
     if "\0" in text:
         raise _error(path, f"is binary and of no known type ({', '.join(MEDIA_TYPES)})")
     return text
+
+
+def unreadable(path: Path, error: Exception) -> PromptFileError:
+    """Return the error of a file that cannot be read."""
+    return _error(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def _error(path: Path, problem: str) -> PromptFileError:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from actors.prompts.document import decode_text, document_block
+from actors.prompts.document import decode_text, document_block, unreadable
 from protocols.plain_text import printable, size_text
 from protocols.triggers import FileChanged
 
@@ -17,7 +17,7 @@ def text_of_files(event: FileChanged, most: int) -> str:
         most: bytes of all files together.
 
     Raises:
-        PromptFileError: a file is not text in UTF-8, or in UTF-16 with a byte order mark.
+        PromptFileError: a file cannot be read, or is not text in UTF-8, or in UTF-16 with a byte order mark.
     """
     root, left, parts = Path(event.root), most, list[str]()
     for change in event.changes:
@@ -34,7 +34,11 @@ def text_of_files(event: FileChanged, most: int) -> str:
 
 
 def _read(path: Path, root: Path, most: int) -> bytes | int | None:
-    """Return what a file holds, its size if that is more than `most`, or None if it has gone, or leads elsewhere."""
+    """Return what a file holds, its size if that is more than `most`, or None if it has gone, or leads elsewhere.
+
+    Raises:
+        PromptFileError: it is there and cannot be read.
+    """
     try:
         target = path.resolve(strict=True)
         if not (target.is_relative_to(root) and target.is_file()):
@@ -42,5 +46,7 @@ def _read(path: Path, root: Path, most: int) -> bytes | int | None:
         with target.open("rb") as file:
             data = file.read(most + 1)
         return data if len(data) <= most else max(target.stat().st_size, len(data))
-    except (OSError, RuntimeError):
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, RuntimeError) as error:  # a circle of links is a RuntimeError of Python before 3.13
+        raise unreadable(path, error) from error

@@ -76,6 +76,14 @@ def test_what_is_not_text_is_an_error_that_names_the_file(tmp_path: Path, data: 
         text_of_files(event(tmp_path, "a.md"), 100)
 
 
+def test_a_file_that_cannot_be_read_is_an_error_and_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.md").symlink_to("b.md")
+    (tmp_path / "b.md").symlink_to("a.md")
+
+    with pytest.raises(PromptFileError, match=r"a\.md' cannot be read: "):
+        text_of_files(event(tmp_path, "a.md"), 100)
+
+
 def test_only_a_file_trigger_has_the_text_of_files() -> None:
     trigger = "{type: interval, name: t, every: 5, prompt: p, template: '{text}'}"
     with pytest.raises(ManifestError, match=r"unknown place \{text\}"):
