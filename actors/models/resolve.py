@@ -216,7 +216,8 @@ def _shared_as(key: tuple[object, ...], make: Callable[[str], Provider[Any]], pr
     if loop is None:
         return limit_provider(make(provider))
     for closed in [one for one in _shared if one.is_closed()]:
-        del _shared[closed]  # a provider holds its loop, so the weak key alone would keep both
+        del _shared[closed]  # a provider holds its loop, so the weak key alone would keep both; so does the keeper
+        _keepers.pop(closed, None)
     if loop not in _shared:
         _shared[loop], _keepers[loop] = {}, _kept(loop)
         with suppress(StopIteration):

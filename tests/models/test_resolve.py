@@ -12,6 +12,7 @@ from actors.models.endpoint import Model as OwnModel
 from actors.models.offline.model import OfflineModel
 from actors.models.resolve import (
     MODEL_VARIABLE,
+    _keepers,  # pyright: ignore[reportPrivateUsage]
     _shared,  # pyright: ignore[reportPrivateUsage]
     close_models,
     default_model_name,
@@ -145,10 +146,12 @@ async def test_clients_of_closed_loops_are_forgotten() -> None:
         resolve_model("openai:gpt-4o")
 
     def on_another_loop() -> None:
-        asyncio.run(make())
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(make())
+        loop.close()  # ends no generators, as `asyncio.run` does
 
     await asyncio.to_thread(on_another_loop)
     resolve_model("openai:gpt-4o")
-    assert [loop.is_closed() for loop in _shared] == [False]
+    assert [loop.is_closed() for loop in (*_shared, *_keepers)] == [False, False]
     await close_models()
     assert not _shared
