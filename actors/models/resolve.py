@@ -215,9 +215,9 @@ def _shared_as(key: tuple[object, ...], make: Callable[[str], Provider[Any]], pr
     loop = running_loop()
     if loop is None:
         return limit_provider(make(provider))
-    for closed in [one for one in _shared if one.is_closed()]:
-        del _shared[closed]  # a provider holds its loop, so the weak key alone would keep both; so does the keeper
-        _keepers.pop(closed, None)
+    for closed in [one for one in _keepers if one.is_closed()]:
+        del _keepers[closed]  # it holds its loop, as a provider does, so the weak key alone would keep both
+        _shared.pop(closed, None)
     if loop not in _shared:
         _shared[loop], _keepers[loop] = {}, _kept(loop)
         with suppress(StopIteration):
