@@ -12,6 +12,7 @@ from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied
 
 from actors.agents.parking import parked
+from actors.agents.tool_approval import denied
 from actors.agents.tool_calls import ToolCallRecorder, call_log
 from actors.runs.request import RunRequest
 from actors.runtime.cell import Cell
@@ -127,7 +128,8 @@ class Approvals:
         for call in tuple(batch.open):
             with self._lock:
                 is_late = call.answer is None
-                call.answer = call.answer or _denied(call, f"it was not approved within {call.asked.timeout:g} seconds")
+                late = f"it was not approved within {call.asked.timeout:g} seconds"
+                call.answer = call.answer or denied(call.asked.tool_name, late)
             if is_late:
                 batch.decided(call, "timeout")
 
@@ -148,7 +150,9 @@ class Approvals:
                 raise ApprovalError(f"{len(calls)} tool calls of run {run_id!r} wait: say whose arguments these are")
             for call in calls:
                 changed = None if arguments is None else dict(arguments)
-                call.answer = ToolApproved(override_args=changed) if reason is None else _denied(call, reason)
+                call.answer = (
+                    ToolApproved(override_args=changed) if reason is None else denied(call.asked.tool_name, reason)
+                )
         for call in calls:
             with suppress(RuntimeError):  # the loop, and with it the run, has ended
                 call.batch.cell.loop.call_soon_threadsafe(call.batch.decided, call, "caller")
@@ -170,10 +174,6 @@ def _fields(request: RunRequest, call: ToolCallPart, timeout: float) -> dict[str
         "actor": request.node.name, "run_id": request.run_id, "session": request.options.session or "",
         "tool_name": call.tool_name, "tool_call_id": call.tool_call_id, "arguments": arguments, "timeout": timeout,
     }  # fmt: skip
-
-
-def _denied(call: _Waiting, reason: str) -> ToolDenied:
-    return ToolDenied(f"The call of {call.asked.tool_name} was not allowed" + (f": {reason}" if reason else "."))
 
 
 class ApprovalRecorder(ToolCallRecorder):

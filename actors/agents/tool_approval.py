@@ -40,13 +40,18 @@ def approval(agent: str, ask: Callable[[str, Mapping[str, Any]], object] | None,
         for call in requests.approvals:
             allowed = decide(call.tool_name, call.args_as_dict())
             is_allowed = bool(await allowed if inspect.isawaitable(allowed) else allowed)
-            answers[call.tool_call_id] = is_allowed or ToolDenied(f"The call of {call.tool_name} was not allowed.")
+            answers[call.tool_call_id] = is_allowed or denied(call.tool_name)
         return requests.build_results(approvals=answers)
 
     handling: list[AbstractCapability[Any]] = [HandleDeferredToolCalls(approve)]
     if mode != "per_tool":
         handling.insert(0, PrepareTools(marked if mode == "always" else _unmarked))
     return handling
+
+
+def denied(tool: str, reason: str = "") -> ToolDenied:
+    """Return what the model is told of a call without approval."""
+    return ToolDenied(f"The call of {tool} was not allowed{f': {reason}' if reason else '.'}")
 
 
 async def marked(_ctx: RunContext[Any], tools: list[ToolDefinition]) -> list[ToolDefinition]:

@@ -145,7 +145,7 @@ class ToolCallRecorder(AbstractCapability[Any]):
             calls = {call.tool_call_id: call for response in answered for call in response.tool_calls}
             for part in denied:
                 call = calls.get(part.tool_call_id) or ToolCallPart(part.tool_name, tool_call_id=part.tool_call_id)
-                log.refuse(call, f"not allowed: {part.model_response_str()}")
+                log.refuse(call, part.model_response_str())
         return request_context
 
     async def wrap_tool_execute(

@@ -1,5 +1,6 @@
 """`understage watch --health`, `--metrics` and `--dashboard`: servers, of this machine only unless they name a host."""
 
+import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import (
@@ -25,6 +26,8 @@ Serve = Callable[[AgentPool[Any]], AbstractAsyncContextManager[None]]
 """Serves something of a pool until the end of a block."""
 HOST: Final = "127.0.0.1"
 """Where a server listens unless its option names a host."""
+TOKEN_VARIABLE: Final = "UNDERSTAGE_DASHBOARD_TOKEN"
+"""Environment variable with the token of the dashboard. Without it a new token is made, and written."""
 _MOST: Final = 65_535
 _NEEDED: Final[Mapping[Option, tuple[str, str]]] = {
     "health": ("actors.web", "web"),
@@ -88,12 +91,18 @@ class _Endpoint:
             fail(f"--{option} {address}: the port cannot be used: {error}")
         shown = f"[{host}]" if ":" in host else host or HOST
         self._url = f"http://{shown}:{self.opened.getsockname()[1]}"
+        self._token = os.environ.get(TOKEN_VARIABLE, "").strip() or None
         self._options: list[Option] = []
 
     def add(self, option: Option) -> None:
         """Serve an option as well."""
         self._options.append(option)
-        if option != "dashboard":
+        if option == "dashboard":
+            from actors.dashboard.guard import SHORTEST_TOKEN
+
+            if self._token and len(self._token) < SHORTEST_TOKEN:
+                fail(f"{TOKEN_VARIABLE}: a token has at least {SHORTEST_TOKEN} characters, not {len(self._token)}")
+        else:
             _tell(f"understage: {option} on {self._url}/{'health/ready' if option == 'health' else option}\n")
 
     def served(self, pool: AgentPool[Any]) -> AbstractAsyncContextManager[object]:
@@ -113,8 +122,9 @@ class _Endpoint:
         if "dashboard" in self._options:
             from actors.dashboard import dashboard
 
-            rest = dashboard(pool, hosts=self._hosts)
-            _tell(f"understage: dashboard on {self._url}/?token={rest.state.token}\n")
+            rest = dashboard(pool, token=self._token, hosts=self._hosts)
+            shown = f"${TOKEN_VARIABLE}" if self._token else rest.state.token
+            _tell(f"understage: dashboard on {self._url}/?token={shown}\n")
         return running_server(application(routes, rest), self.opened, grace=1)
 
 

@@ -182,18 +182,14 @@ class Ledger:
 class Charge:
     """What one request has reserved. It is settled once, whatever becomes of the request; settling again is nothing."""
 
-    __slots__ = ("_ledgers", "_wanted", "leave")
+    __slots__ = ("_ledgers", "_wanted", "leave", "tokens")
 
     def __init__(self, ledgers: Sequence[Ledger], wanted: Usage) -> None:
         self._ledgers = ledgers
         self._wanted = wanted
+        self.tokens = wanted.tokens
         self.leave: Callable[[int | None], None] | None = None
         """Frees what it holds of the limits of its endpoint; takes the tokens, or None if they are not known."""
-
-    @property
-    def tokens(self) -> int:
-        """The tokens that it has reserved."""
-        return self._wanted.tokens
 
     def settle(self, usage: RequestUsage | None) -> None:
         """Count the usage of the request; one without any usage (None, or no tokens) counts as estimated."""

@@ -36,6 +36,7 @@ _log = logging.getLogger("understage")
 
 Deps = TypeVar("Deps")
 NodeDeps = TypeVar("NodeDeps", default=object)
+Node = TypeVar("Node", bound=AnyNode)
 Service = TypeVar("Service")
 
 
@@ -182,11 +183,10 @@ class AgentPool(TeamBuilder, Generic[Deps]):
             tools=tools,
             **settings,
         )
-        await self.add_node(agent)
-        return agent
+        return await self.add_node(agent)
 
-    async def add_node(self, node: AnyNode) -> None:
-        """Add a node; in a running pool the node starts at once.
+    async def add_node(self, node: Node) -> Node:
+        """Add a node and return it; in a running pool the node starts at once.
 
         Raises:
             ConfigError: it is not a node.
@@ -204,6 +204,7 @@ class AgentPool(TeamBuilder, Generic[Deps]):
                 del self._nodes[node.name]
                 node.connections.leave()
                 raise
+        return node
 
     async def remove_node(self, name: str) -> AnyNode:
         """Remove a node. Its accepted runs end, it accepts no more runs, and connections to it end.
@@ -242,6 +243,7 @@ class AgentPool(TeamBuilder, Generic[Deps]):
             except BaseException:
                 node.connections.leave()
                 raise
+        return node
         pairs = [(node.name, node) if one is old else (key, one) for key, one in self._nodes.items()]
         self._nodes = dict(pairs)
         self.connection_registry.redirect(old, node)

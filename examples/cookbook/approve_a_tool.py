@@ -3,7 +3,7 @@
 Prints:
     close_account({"owner":"a"})
     approved: {"close_account":"the account of ada is closed"}
-    denied: not allowed: The call of close_account was not allowed: the account is frozen
+    denied: The call of close_account was not allowed: the account is frozen
 """
 
 import asyncio

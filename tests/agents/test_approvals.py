@@ -123,9 +123,7 @@ async def test_several_calls_and_runs_wait_at_once_and_finished_calls_are_not_re
 
     assert (await first).content == "The call of delete was not allowed.; seen around; c is gone"
     assert (files.deleted, files.looks) == (["a", "c"], 1)
-    assert [call.error for call in (await first).tool_calls if call.error] == [
-        "not allowed: The call of delete was not allowed."
-    ]
+    assert [call.error for call in (await first).tool_calls if call.error] == ["The call of delete was not allowed."]
 
 
 async def test_the_clock_denies_a_call_that_is_not_decided(

@@ -93,7 +93,7 @@ async def test_a_tool_that_has_to_be_confirmed_is_not_called_without_a_yes(
 
     why = await refused(agent, actor_system, events, "What is on the page?")
 
-    assert why == "not allowed: The call of delete_all was not allowed."
+    assert why == "The call of delete_all was not allowed."
     assert (deleted, asked[-1]) == ([], ("delete_all", {"force": True}))
     assert len(asked) == (1 if mode == "per_tool" else 2)
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from actors.cli.exit_code import ExitCode
+from actors.cli.web_server import TOKEN_VARIABLE, web_servers
+from actors.pool.pool import AgentPool
 from tests.cli.conftest import Call, start_program
 from tests.cli.conftest import cli as cli
 from tests.cli.conftest import manifest as manifest
@@ -22,7 +24,10 @@ from tests.support.waiting import TIMEOUT
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 TABS = 7
+TOKEN = "a token of the operator"
 
 
 async def test_open_tabs_are_told_the_end_while_a_run_has_its_grace(manifest: Path) -> None:
@@ -62,3 +67,30 @@ def test_a_port_in_use_is_one_line(cli: Call, manifest: Path) -> None:
 
     assert outcome.code == ExitCode.USAGE
     assert re.fullmatch(rf"understage: --dashboard {port}: the port cannot be used: .*in use\n", outcome.err)
+
+
+async def test_a_token_of_the_environment_opens_the_page_and_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, f"{TOKEN}\n")
+    with web_servers({"dashboard": "0"}) as serve:
+        async with (
+            AgentPool[None]() as pool,
+            serve(pool),
+            httpx2.AsyncClient(trust_env=False, timeout=TIMEOUT, follow_redirects=True) as http,
+        ):
+            said = capsys.readouterr().err
+            page = await http.get(said.split()[-1].replace(f"${TOKEN_VARIABLE}", TOKEN))
+
+    assert "Understage" in page.text
+    assert TOKEN not in said
+
+
+def test_a_short_token_of_the_environment_is_one_line(
+    cli: Call, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, "guess me")
+    outcome = cli("watch", written(manifest, BUSY), "--dashboard", "0")
+
+    assert outcome.code == ExitCode.USAGE
+    assert outcome.err == f"understage: {TOKEN_VARIABLE}: a token has at least 16 characters, not 8\n"

@@ -33,6 +33,7 @@ async def a_pool_makes_agents_of_the_types_that_it_is_told() -> None:
     assert_type(await pool.add_agent("city", deps_type=Login, output_type=City), Agent[Login, City])
     await pool.add_agent("x", timeuot=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await pool.add_agent("x", session_ttl="1h")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(await pool.add_node(plain), Agent[object, str])
     await pool.add_agent(plain)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

@@ -11,7 +11,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.toolsets import AbstractToolset
 
 from actors.agents.definition import AgentDefinition
-from actors.agents.manifest.imports import ImportScope
+from actors.agents.manifest.imports import ImportScope, refusal
 from actors.agents.manifest.knowledge import knowledge_of, text_of
 from actors.agents.manifest.mcp import ServerBuilder
 from actors.agents.manifest.values import (
@@ -117,8 +117,7 @@ class AgentBuilder:
         made: Any = found() if inspect.isclass(found) or inspect.isfunction(found) else found
         kind: Any = AbstractToolset
         if not isinstance(made, kind):
-            message = f"node {node!r}: {spec.import_path!r} is no toolset of pydantic_ai but {type(made).__name__}"
-            raise ConfigError(message, node=node)
+            raise refusal(node, f"{spec.import_path!r} is no toolset of pydantic_ai but {type(made).__name__}")
         return made.prepared(marked) if spec.requires_confirmation else made
 
 

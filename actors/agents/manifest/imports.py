@@ -27,7 +27,7 @@ class ImportScope:
         try:
             return resolve_import(text, self.allow)
         except ImportPathError as error:
-            raise ConfigError(f"node {node!r}: {error}", node=node) from error
+            raise refusal(node, error) from error
 
     def function(self, text: str, node: str) -> Callable[..., Any]:
         """Return a function.
@@ -37,7 +37,7 @@ class ImportScope:
         """
         found: object = self.find(text, node)
         if not callable(found):
-            raise ConfigError(f"node {node!r}: {text!r} is no function but {type(found).__name__}", node=node)
+            raise refusal(node, f"{text!r} is no function but {type(found).__name__}")
         return found
 
     def exceptions(self, texts: Sequence[str], node: str, key: str = "crash_on") -> tuple[type[Exception], ...]:
@@ -50,7 +50,7 @@ class ImportScope:
         for text in texts:
             kind = error_named(text) or self.find(text, node)
             if not (isinstance(kind, type) and issubclass(kind, Exception)):
-                raise ConfigError(f"node {node!r}: {text!r} in {key} is no exception type", node=node)
+                raise refusal(node, f"{text!r} in {key} is no exception type")
             kinds.append(kind)
         return tuple(kinds)
 
@@ -64,6 +64,12 @@ class ImportScope:
             return None
         kinds = self.exceptions(spec.on, node, "retry.on")
         return Retry(attempts=spec.attempts, on=kinds, backoff=Backoff(**spec.backoff.model_dump()))
+
+
+def refusal(who: str, problem: object) -> ConfigError:
+    """Return the error of what a node, or a job (``job NAME``), names in a manifest."""
+    name = who.removeprefix("job ")
+    return ConfigError(f"{'node' if name == who else 'job'} {name!r}: {problem}", node=who)
 
 
 def check_free(name: str, taken: object) -> None:

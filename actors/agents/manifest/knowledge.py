@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from actors.agents.manifest.imports import ImportScope
+from actors.agents.manifest.imports import ImportScope, refusal
 from actors.config.knowledge import KnowledgeSpec
 from actors.config.prompt import PromptSpec
 from actors.config.yaml.file import matching, on_disk
@@ -36,7 +36,7 @@ def knowledge_of(spec: KnowledgeSpec | None, root: Path, scope: ImportScope, nod
         for url in spec.urls:
             check_address(url)
     except (OSError, ConfigError) as error:
-        raise ConfigError(f"node {node!r}: {error}", node=node) from error
+        raise refusal(node, error) from error
     urls = [
         KnowledgeSource(shown(url), partial(fetch_text, url, most_bytes=spec.max_bytes), allowance=allowance)
         for url in spec.urls
@@ -58,19 +58,16 @@ def text_of(prompt: PromptSpec, root: Path, scope: ImportScope, node: str) -> An
     try:
         return on_disk(root, str(prompt.file)).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, RuntimeError) as error:
-        message = f"node {node!r}: the prompt file {str(root / prompt.file)!r} cannot be read: {error}"
-        raise ConfigError(message, node=node) from error
+        raise refusal(node, f"the prompt file {str(root / prompt.file)!r} cannot be read: {error}") from error
 
 
 def _files(pattern: str, root: Path, node: str) -> list[Path]:
     try:
         found = sorted(set(islice(matching(root, pattern), _MOST_FILES + 1)))
     except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"node {node!r}: knowledge {pattern!r} cannot be looked for: {error}", node=node) from error
+        raise refusal(node, f"knowledge {pattern!r} cannot be looked for: {error}") from error
     if len(found) > _MOST_FILES:
-        message = f"node {node!r}: knowledge {pattern!r} matches more than {_MOST_FILES} files; name fewer"
-        raise ConfigError(message, node=node)
+        raise refusal(node, f"knowledge {pattern!r} matches more than {_MOST_FILES} files; name fewer")
     if not found:
-        message = f"node {node!r}: knowledge {pattern!r} matches no file below {str(root)!r}; name what exists"
-        raise ConfigError(message, node=node)
+        raise refusal(node, f"knowledge {pattern!r} matches no file below {str(root)!r}; name what exists")
     return found

@@ -11,7 +11,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import Tool
 from pydantic_ai.usage import UsageLimits
 
-from actors.agents.manifest.imports import ImportScope
+from actors.agents.manifest.imports import ImportScope, refusal
 from actors.config.agent import AgentSpec
 from actors.config.import_path import PLAIN_BUILTINS
 from actors.config.journal import DurableSpec
@@ -26,7 +26,6 @@ from actors.models.policy import ModelPolicy, RateLimits
 from actors.models.resolve import resolve_model
 from protocols.budget import Budget
 from protocols.durable import Durable
-from protocols.errors import ConfigError
 
 
 def model_of(spec: ModelSpec, node: str) -> Model | str:
@@ -101,7 +100,7 @@ def usage_limits_of(spec: UsageLimitsSpec | None) -> UsageLimits | None:
     )
 
 
-def tool_of_spec(spec: ToolSpec, found: object, agent: str) -> Tool[Any]:
+def tool_of_spec(spec: ToolSpec, found: object, who: str) -> Tool[Any]:
     """Return a function as a tool under the name and description of the manifest.
 
     Raises:
@@ -109,11 +108,10 @@ def tool_of_spec(spec: ToolSpec, found: object, agent: str) -> Tool[Any]:
     """
     if isinstance(found, Tool):
         if own := sorted(spec.model_fields_set - {"import_path"}):
-            message = f"agent {agent!r}: {spec.import_path!r} is a Tool already; set {', '.join(own)} where it is made"
-            raise ConfigError(message)
+            raise refusal(who, f"{spec.import_path!r} is a Tool already; set {', '.join(own)} where it is made")
         return cast("Tool[Any]", found)  # type: ignore[redundant-cast] # pyright wants it
     if not callable(found):
-        raise ConfigError(f"agent {agent!r}: tool {spec.import_path!r} is no function but {type(found).__name__}")
+        raise refusal(who, f"tool {spec.import_path!r} is no function but {type(found).__name__}")
     return Tool(
         found,
         name=spec.name,
@@ -158,6 +156,6 @@ def output_type(
         try:
             return build_model(response, name=name, responses=responses, allow=scope.allow)
         except ResponseModelError as error:
-            raise ConfigError(f"node {who!r}: {error}", node=who) from error
+            raise refusal(who, error) from error
     plain = PLAIN_BUILTINS.get(str(output))
     return scope.find(str(output), who) if plain is None else plain

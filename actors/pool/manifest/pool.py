@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.agents.agent import Agent
 from actors.agents.manifest.agent import AgentBuilder
-from actors.agents.manifest.imports import ImportScope
+from actors.agents.manifest.imports import ImportScope, refusal
 from actors.agents.manifest.knowledge import knowledge_of, text_of
 from actors.agents.manifest.values import node_settings, output_type, tool_of_spec, usage_limits_of
 from actors.config.agent import AgentSpec
@@ -27,7 +27,6 @@ from actors.runs.job import Job
 from actors.runtime.mailbox import MailboxConfig
 from actors.supervision.backoff import Backoff
 from actors.supervision.intensity import RestartIntensity
-from protocols.errors import ConfigError
 from protocols.mailbox import Overflow
 
 PromptVersion = tuple[str, int, int]
@@ -122,7 +121,7 @@ class Builder:
         spec, root = manifest.jobs[name], manifest.root or Path()
         dependency = scope.find(spec.required_dependency, who) if spec.required_dependency is not None else None
         if dependency is not None and not isinstance(dependency, type):
-            raise ConfigError(f"{who!r}: required_dependency {spec.required_dependency!r} is no type")
+            raise refusal(who, f"required_dependency {spec.required_dependency!r} is no type")
         return Job(
             name=name,
             description=spec.description,

@@ -188,7 +188,7 @@ def test_knowledge_that_leads_nowhere_is_refused(knowledge: str, text: str) -> N
     [
         (f"{{type: callback, callback: '{HERE}:missing'}}", "node 'a': .*: module .* has no attribute 'missing'"),
         (f"{{type: callback, callback: '{HERE}:NUMBER'}}", "node 'a': .* is no function but int"),
-        (f"{{tools: ['{HERE}:NUMBER']}}", "agent 'a': tool .* is no function but int"),
+        (f"{{tools: ['{HERE}:NUMBER']}}", "node 'a': tool .* is no function but int"),
         ("{tools: ['tests.pool.nowhere:x']}", "node 'a': .*cannot be imported"),
         (f"{{crash_on: ['{HERE}:shout']}}", "node 'a': .* in crash_on is no exception type"),
         ("{model: {name: nope, fallbacks: [test]}}", "node 'a': model 'nope' is unknown"),
@@ -197,6 +197,20 @@ def test_knowledge_that_leads_nowhere_is_refused(knowledge: str, text: str) -> N
 def test_what_a_manifest_names_and_is_not_there_is_an_error_that_names_the_node(spec: str, text: str) -> None:
     with pytest.raises(Exception, match=text):
         agent(spec)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (f"tools: ['{HERE}:NUMBER']", "tool .* is no function but int"),
+        (f"required_dependency: '{HERE}:NUMBER'", "required_dependency .* is no type"),
+        ("required_return_type: 'tests.pool.nowhere:X'", ".*cannot be imported"),
+        ("prompt: {file: nowhere.txt}", "the prompt file .* cannot be read"),
+    ],
+)
+def test_what_a_job_names_and_is_not_there_is_an_error_that_names_the_job(key: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=f"^job 'report': {text}"):
+        built(f"agents: {{a: {{}}}}\njobs: {{report: {{{key}}}}}")
 
 
 # -- teams ------------------------------------------------------------------------------------------------------------
