@@ -243,7 +243,6 @@ class AgentPool(TeamBuilder, Generic[Deps]):
             except BaseException:
                 node.connections.leave()
                 raise
-        return node
         pairs = [(node.name, node) if one is old else (key, one) for key, one in self._nodes.items()]
         self._nodes = dict(pairs)
         self.connection_registry.redirect(old, node)
