@@ -45,6 +45,6 @@ class Budget(msgspec.Struct, metaclass=NamedKeywords, frozen=True, kw_only=True)
 
 _CHECKS: Any = declared_checks(Budget)
 BUDGET = Check("a Budget", lambda value: isinstance(value, Budget | tuple))
-"""A tuple holds the ledgers that a part of a run draws from."""
+"""A tuple holds what a part of a run draws from: its own budget, if it has one, and ledgers."""
 drawn: ContextVar[tuple[Any, ...]] = ContextVar("understage_ledgers", default=())
 """The ledgers that requests of the current run draw from, each an `actors.models.budget.Ledger`."""

@@ -23,6 +23,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from actors.agents.execution import Execution
+from actors.models.budget import draw
 from actors.prompts.input_message import is_list
 from actors.runs.job import Job
 from actors.runs.request import Answer, RunRequest
@@ -50,6 +51,8 @@ class Callback(Execution):
     def answer(self, request: RunRequest, asked: ChatMessage[Any]) -> Answer:
         """Call the function, and return its result as a message; one that has to be awaited later."""
         started = perf_counter()
+        if request.options.budget is not None:  # what the function runs draws from it
+            draw(request)
         try:
             given = self._read(asked)
             if request.node.notes or (request.kept is not None and request.kept.texts):

@@ -32,14 +32,13 @@ from actors.agents.run_messages import (
 from actors.agents.sessions import Sessions
 from actors.agents.settings import AgentSettings
 from actors.agents.tool_calls import TOOL_THREADS, ToolCallLog, ToolExit, log_of
-from actors.models.budget import ledgers_of, lost
+from actors.models.budget import draw, lost
 from actors.models.policy import DEFAULT_POLICY
 from actors.models.resolve import advise, default_model_name, guarded, resolve_model
 from actors.prompts.content import load_user_content
 from actors.runs.job import Job
 from actors.runs.request import RunOptions, RunRequest
 from actors.runs.stream import text_of
-from protocols.budget import drawn
 from protocols.errors import ConfigError, ModelError, RunCancelledError
 from protocols.messages import ChatMessage
 from protocols.model_errors import BudgetExceededError
@@ -136,7 +135,7 @@ class ModelRun(Execution):
         if self.settings.policy is False:
             name = request.node.name
             raise ConfigError(f"agent {name!r} has policy=False, so nothing would count its budget", node=name)
-        drawn.set(ledgers_of(request.node, request.options, request.run_id))
+        draw(request)
 
     async def _prompt(self, request: RunRequest, asked: ChatMessage[Any], memory: Memory | None) -> Prompt:
         is_known = memory is not None and memory.is_primed

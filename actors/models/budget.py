@@ -25,7 +25,7 @@ from pydantic_ai.usage import RequestUsage, RunUsage
 
 from actors.runtime.envelope import current
 from actors.runtime.log import warn_once
-from protocols.budget import Budget
+from protocols.budget import Budget, drawn
 from protocols.cost import ZERO_COST
 from protocols.model_errors import BudgetExceededError
 from protocols.model_events import BudgetWarning
@@ -327,19 +327,23 @@ def ledger_of(node: Any, session: str | None = None) -> Ledger | None:
     return ledger
 
 
-def ledgers_of(node: Any, options: Any, run_id: str) -> tuple[Ledger, ...]:
-    """Return what the requests of a run draw from.
+def draw(request: Any) -> tuple[Ledger, ...]:
+    """Return what the requests of a run, and of the runs that it makes, draw from; called inside its handler.
 
-    Args:
-        node: the node that runs; it, its sessions and its pool may have a budget for all their runs.
-        options: of the run; its budget is its own, or what the run around it draws from.
-        run_id: names the run.
+    That is its own budget, what the run around it draws from, and what its session, its node and its pool have for all
+    their runs. Another attempt of the run draws from the same.
     """
-    given: Budget | tuple[Ledger, ...] | None = options.budget
-    around = (Ledger(given, f"run {run_id}", is_of_run=True),) if isinstance(given, Budget) else given or ()
-    session: str | None = options.session
-    own = (None if session is None else ledger_of(node, session), ledger_of(node), pool_ledger(node))
-    return (*around, *(one for one in own if one is not None and one not in around))
+    ledgers: tuple[Ledger, ...] = drawn.get()
+    if ledgers:
+        return ledgers
+    node, options, given = request.node, request.options, request.options.budget
+    several: tuple[Budget | Ledger, ...] = given if isinstance(given, tuple) else () if given is None else (given,)
+    name = f"run {request.run_id}"
+    around = [Ledger(one, name, is_of_run=True) if isinstance(one, Budget) else one for one in several]
+    own = (None if options.session is None else ledger_of(node, options.session), ledger_of(node), pool_ledger(node))
+    ledgers = (*around, *(one for one in own if one is not None and one not in around))
+    drawn.set(ledgers)
+    return ledgers
 
 
 def pool_ledger(node: Any) -> Ledger | None:

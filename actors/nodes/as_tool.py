@@ -13,7 +13,6 @@ from actors.runs.correlation import names_in
 from actors.runs.request import Runnable, RunRequest
 from actors.runtime.envelope import current
 from actors.runtime.errors import AskCycleError
-from protocols.budget import drawn
 from protocols.tool_name import tool_name
 
 _COUNTED = {
@@ -56,7 +55,7 @@ def tool_of(
     async def ask(ctx: RunContext[Any], prompt: str) -> Any:
         limits = joint_limits(ctx.usage_limits, ctx.usage, getattr(node.definition.settings, "usage_limits", None))
         options: dict[str, Any] = {"usage": ctx.usage, "usage_limits": limits, "deps": _lent_deps(node, ctx)}
-        options["budget"], options["fresh"] = drawn.get() or None, reset_history and not pass_history
+        options["fresh"] = reset_history and not pass_history
         if pass_history:
             options["message_history"] = _before(ctx)
         before, chain = _chain()

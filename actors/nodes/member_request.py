@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET
 from pydantic_ai.usage import RunUsage, UsageLimits
 
-from actors.models.budget import ledgers_of, pool_ledger
+from actors.models.budget import draw, pool_ledger
 from actors.prompts.content import load_user_content
 from actors.runs.handle import NodeHandle
 from actors.runs.request import Route, RunOptions, RunRequest
@@ -105,7 +105,7 @@ def _member_options(request: RunRequest) -> RunOptions:
     """
     options, team = request.options.inherit(None), cast("Any", request.node)
     if options.budget is not None or team.settings.budget is not None or pool_ledger(team) is not None:
-        options = msgspec.structs.replace(options, budget=ledgers_of(team, options, request.run_id))
+        options = msgspec.structs.replace(options, budget=draw(request))
     if options.message_id is not None or options.wait_for_connections is not None:
         options = msgspec.structs.replace(options, message_id=None, wait_for_connections=None)
     limits: UsageLimits | None = team.settings.usage_limits

@@ -40,6 +40,7 @@ from actors.runtime.ref import ActorRef
 from actors.talk.detached_ask import Settled, failed_reply, post_outside
 from actors.talk.signal import Signal
 from actors.talk.target_queue import TargetQueue
+from protocols.budget import drawn
 from protocols.checks import is_a
 from protocols.delivery_tracker import DeliveryTracker
 from protocols.errors import EmptyPromptError, NodeNameError
@@ -222,6 +223,10 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
             if options.request_id is not None and self.durable is None:
                 raise not_durable(self.name)
         conversation, downstream, parent_run_id, hops, options = correlation_of(options, first, parent, origin)
+        ledgers = () if origin is not None or self.durable is not None else drawn.get()
+        if ledgers and not isinstance(options.budget, tuple):
+            own = () if options.budget is None else (options.budget,)
+            options = replace(options, budget=(*own, *ledgers))
         kept = kept_part(parent, self.name) if parent_run_id and origin is None else None
         run_id = new_id() if kept is None else kept.run_id
         return RunRequest(

@@ -1,6 +1,7 @@
 """Budgets of runs, agents and teams, and of the runs inside them."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.usage import RequestUsage
 
-from actors import ActorSystem, Agent, AgentPool, Budget, Team, TeamRun
+from actors import ActorSystem, Agent, AgentPool, Backoff, Budget, MessageNode, Retry, Team, TeamRun
 from actors.models import budget as ledgers
-from actors.testing.models import ModelCall, RecordingModel
+from actors.testing.models import ModelCall, RecordingModel, failing_model, scripted_model, tool_call
 from protocols.errors import ConfigError, ManifestError, MemberError
 from protocols.model_errors import BudgetExceededError
 from protocols.model_events import BudgetWarning
@@ -90,6 +91,51 @@ async def test_a_worker_draws_from_the_budget_of_the_run_that_asks_it() -> None:
             await boss.run("Go", budget=Budget(requests=4))
 
     assert len(asked.requests) + len(boss_model.requests) == 4
+
+
+def by_a_tool(inner: MessageNode[Any, Any], options: Any) -> Agent[Any, Any]:
+    async def ask() -> str:
+        return str((await inner.run("Go", **options)).content)
+
+    return Agent("outer", model=scripted_model([*[tool_call("ask")] * 6, "done"]), tools=[ask])
+
+
+def by_a_function(inner: MessageNode[Any, Any], options: Any) -> Agent[Any, Any]:
+    async def ask(text: str) -> str:
+        return " ".join([str((await inner.run(text, **options)).content) for _ in range(9)])
+
+    return Agent.from_callback(ask, name="outer")
+
+
+@pytest.mark.parametrize("options", [{}, {"budget": Budget(requests=50)}], ids=["plain", "with-a-budget-of-its-own"])
+@pytest.mark.parametrize("is_team", [False, True])
+@pytest.mark.parametrize("outer", [by_a_tool, by_a_function])
+async def test_what_a_tool_or_a_function_runs_by_hand_draws_from_the_budgets_around_it(
+    outer: Callable[[Any, Any], Agent[Any, Any]], options: Any, *, is_team: bool
+) -> None:
+    asked = model()
+    inner: MessageNode[Any, Any] = Agent("inner", model=asked)
+    inner = Team([inner], name="inners") if is_team else inner
+    node = outer(inner, options)
+    async with inner, node, Team([node], name="team", budget=Budget(requests=6)) as team:
+        for run in (node.run("Go", budget=Budget(requests=6)), team.run("Go")):
+            asked.requests.clear()
+            with pytest.raises((BudgetExceededError, MemberError), match="used up: 6 requests"):
+                await run
+            assert len(asked.requests) == (3 if outer is by_a_tool else 6)
+
+
+@pytest.mark.parametrize("is_team", [False, True])
+async def test_another_attempt_of_a_run_draws_from_the_same_budget(*, is_team: bool) -> None:
+    asked = failing_model(ConnectionError("lost"))
+    retry = Retry(attempts=5, backoff=Backoff(min=0.001, max=0.001))
+    node: MessageNode[Any, Any] = Agent("a", model=asked, retry=None if is_team else retry)
+    node = Team([node], name="team", retry=retry) if is_team else node
+    async with node:
+        with pytest.raises((BudgetExceededError, MemberError)):
+            await node.run("Go", budget=Budget(requests=2))
+
+    assert len(asked.requests) == 2
 
 
 async def test_a_refused_request_takes_no_tokens_and_a_near_limit_is_told() -> None:

@@ -199,20 +199,6 @@ def test_what_a_manifest_names_and_is_not_there_is_an_error_that_names_the_node(
         agent(spec)
 
 
-@pytest.mark.parametrize(
-    ("key", "text"),
-    [
-        (f"tools: ['{HERE}:NUMBER']", "tool .* is no function but int"),
-        (f"required_dependency: '{HERE}:NUMBER'", "required_dependency .* is no type"),
-        ("required_return_type: 'tests.pool.nowhere:X'", ".*cannot be imported"),
-        ("prompt: {file: nowhere.txt}", "the prompt file .* cannot be read"),
-    ],
-)
-def test_what_a_job_names_and_is_not_there_is_an_error_that_names_the_job(key: str, text: str) -> None:
-    with pytest.raises(ConfigError, match=f"^job 'report': {text}"):
-        built(f"agents: {{a: {{}}}}\njobs: {{report: {{{key}}}}}")
-
-
 # -- teams ------------------------------------------------------------------------------------------------------------
 
 TEAMS = """
@@ -288,10 +274,12 @@ async def test_a_job_of_the_manifest_can_be_done(no_leaked_actors: None) -> None
         f"{{prompt: x, required_return_type: '{HERE}:missing'}}",
         f"{{prompt: x, required_dependency: '{HERE}:NUMBER'}}",
         f"{{prompt: {{callable: '{HERE}:NUMBER'}}}}",
+        f"{{prompt: x, tools: ['{HERE}:NUMBER']}}",
+        "{prompt: x, knowledge: [nowhere.txt]}",
     ],
 )
 def test_a_job_that_names_what_is_not_there_is_refused(job: str) -> None:
-    with pytest.raises(ConfigError, match="job j"):
+    with pytest.raises(ConfigError, match=r"jobs\.j\b.*: job 'j': "):
         built(f"jobs: {{j: {job}}}")
 
 
