@@ -78,15 +78,20 @@ def _models(manifest: Manifest, nodes: Iterable[str]) -> Iterator[tuple[Problem,
         spec = manifest.node(name)
         if not isinstance(spec, AgentSpec) or spec.function is not None:
             continue
-        try:
-            model = resolve_model(None if spec.model is None else model_of(spec.model, ""))
-            getattr(model, "wrapped", None)  # that of a server of one's own is made when it is first read
-        except (ConfigError, ModelError) as error:
-            own = ("agents", name) if spec.model is None else ("agents", name, "model")
-            keys = own if spec.model == manifest.agents[name].model else ("defaults", "model")
-            text = str(error) if spec.model is not None else f"{MODEL_VARIABLE}: {error}"
-            tree = manifest.source.tree
-            yield problem_at(tree, keys, text) if tree else Problem(f"node {name!r}: {text}"), error
+        several: list[ModelSpec | None] = [None]
+        if spec.model is not None:
+            first = spec.model.model_copy(update={"fallbacks": ()})
+            several = [first, *(ModelSpec(name=one) for one in spec.model.fallbacks)]
+        for one in several:
+            try:
+                model = resolve_model(None if one is None else model_of(one, ""))
+                getattr(model, "wrapped", None)  # that of a server of one's own is made when it is first read
+            except (ConfigError, ModelError) as error:
+                own = ("agents", name) if spec.model is None else ("agents", name, "model")
+                keys = own if spec.model == manifest.agents[name].model else ("defaults", "model")
+                text = str(error) if spec.model is not None else f"{MODEL_VARIABLE}: {error}"
+                tree = manifest.source.tree
+                yield problem_at(tree, keys, text) if tree else Problem(f"node {name!r}: {text}"), error
 
 
 def _imports(manifest: Manifest) -> list[Problem]:

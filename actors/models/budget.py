@@ -337,11 +337,11 @@ def draw(request: Any) -> tuple[Ledger, ...]:
     if ledgers:
         return ledgers
     node, options, given = request.node, request.options, request.options.budget
-    several: tuple[Budget | Ledger, ...] = given if isinstance(given, tuple) else () if given is None else (given,)
+    several = cast("tuple[Budget | Ledger | None, ...]", given if isinstance(given, tuple) else (given,))
     name = f"run {request.run_id}"
     around = [Ledger(one, name, is_of_run=True) if isinstance(one, Budget) else one for one in several]
     own = (None if options.session is None else ledger_of(node, options.session), ledger_of(node), pool_ledger(node))
-    ledgers = (*around, *(one for one in own if one is not None and one not in around))
+    ledgers = tuple(one for one in dict.fromkeys((*around, *own)) if one is not None)
     drawn.set(ledgers)
     return ledgers
 

@@ -46,10 +46,13 @@ class Model(WrapperModel):
             raise ConfigError(f"model {name!r} needs a provider, as in 'openai-chat:{name}'")
         if not ADDRESS.accepts(base_url):
             raise ConfigError(f"model {name!r}: base_url must be {ADDRESS.expected}")
-        if not all(is_a(one, str) for pair in (headers or {}).items() for one in pair):
-            raise ConfigError(f"model {name!r}: the headers must be texts")
+        headers = {} if headers is None else headers
+        if not is_a(headers, Mapping) or not all(
+            is_a(one, str) and one.isprintable() for pair in headers.items() for one in pair
+        ):
+            raise ConfigError(f"model {name!r}: the headers must be a mapping of printable texts")
         self._given = name, base_url.rstrip("/"), key_variable
-        self._headers = dict(headers or {})
+        self._headers = dict(headers)
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, models.Model] = WeakKeyDictionary()
 
     @property

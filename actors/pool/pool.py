@@ -20,7 +20,7 @@ from actors.nodes.node import AnyNode
 from actors.pool.collector import rare_collection
 from actors.pool.manifest.pool import Builder, Built, build
 from actors.pool.node_supervisor import EXIT_TIMEOUT, NodeSupervisor
-from actors.pool.registry import PoolKeywords
+from actors.pool.registry import POOL_CHECKS, PoolKeywords
 from actors.pool.reload import Reload, Reloaded
 from actors.pool.services import Health, PoolServices, ServiceFactory
 from actors.pool.team_builder import TeamBuilder
@@ -28,8 +28,8 @@ from actors.prompts.knowledge import sources_in
 from actors.runs.handle import Out
 from actors.runs.request import AnyModel, AnyTool
 from actors.runtime.system import ActorSystem
-from protocols.checks import check_keywords
-from protocols.errors import ManifestError, NodeError, NodeNameError
+from protocols.checks import check_keywords, check_values
+from protocols.errors import ConfigError, ManifestError, NodeError, NodeNameError
 from protocols.keywords import spelled_out
 
 _log = logging.getLogger("understage")
@@ -92,6 +92,7 @@ class AgentPool(TeamBuilder, Generic[Deps]):
         """
         others = ("manifest", "model", "shared_deps", "connect_nodes", "parallel_load", "system", "services")
         check_keywords("a pool takes no keyword", keywords, PoolKeywords.__annotations__, others=others)
+        check_values(POOL_CHECKS, keywords, lambda _, problem: ConfigError(f"pool: {problem}"))
         super().__init__()
         self.shared = keywords.get("journal"), keywords.get("cluster")
         """The journal and the cluster that were given in the place of those of the manifest."""

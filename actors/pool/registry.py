@@ -3,7 +3,7 @@
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
-from typing import Any, TypedDict, cast, overload
+from typing import Any, Final, TypedDict, cast, overload
 
 from actors.agents.agent import Agent
 from actors.agents.manifest.imports import ImportScope, check_free
@@ -26,7 +26,7 @@ from actors.talk.registry import TalkRegistry
 from actors.talk.team_talk import TeamTalk
 from protocols.approval_events import ApprovalRequested
 from protocols.budget import Budget
-from protocols.checks import fits_type, is_a
+from protocols.checks import Check, Checks, finite, fits_type, instance_of
 from protocols.errors import ApprovalError, ConfigError, NodeError, NodeNameError, NodeNotFoundError, nearest
 from protocols.tracing import RunTracing
 
@@ -39,6 +39,13 @@ class PoolKeywords(TypedDict, total=False):
     journal: str | PurePath | bool | None
     cluster: str | bool | Mapping[str, Any] | None
     tracing: RunTracing | None
+
+
+POOL_CHECKS: Final[Checks] = {
+    "budget": instance_of("a Budget", Budget),
+    "exit_timeout": finite(0),
+    "tracing": Check("a Tracing", lambda value: hasattr(value, "capabilities")),
+}
 
 
 class NodeRegistry(Mapping[str, AnyNode]):
@@ -263,8 +270,6 @@ class NodeRegistry(Mapping[str, AnyNode]):
 
     def _fund(self, budget: Budget | None) -> None:
         """Let the nodes draw from a budget. What is spent already stays."""
-        if not is_a(budget, Budget, type(None)):
-            raise ConfigError(f"pool: budget must be a Budget, not {budget!r}")
         if budget is None or self.ledger is None:
             self.ledger = None if budget is None else Ledger(budget, "the pool")
         else:

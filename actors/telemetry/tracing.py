@@ -24,6 +24,7 @@ from actors.runtime.envelope import current
 from actors.runtime.phase import Phase
 from actors.runtime.system import ActorSystem
 from actors.telemetry.instrumentation import ModelInstrumentation
+from protocols.checks import is_a
 from protocols.content_text import value_text
 from protocols.context import trace_of
 from protocols.errors import ConfigError, limited_text, type_name
@@ -124,7 +125,7 @@ class Tracing:
             names, ids, numbers and types are all that leaves the process.
 
     Raises:
-        ConfigError: the libraries of the extra are not installed.
+        ConfigError: the libraries of the extra are not installed, or `provider` is none.
     """
 
     def __init__(self, provider: trace.TracerProvider | None = None, *, content: bool = False) -> None:
@@ -138,6 +139,8 @@ class Tracing:
         self.open: dict[str, TracedRun] = {}
         """The runs whose spans have not ended, by their ids."""
         provider = trace.get_tracer_provider() if provider is None else provider
+        if not is_a(provider, trace.TracerProvider):
+            raise ConfigError(f"tracing needs a TracerProvider, not {provider!r}")
         self._tracer = provider.get_tracer("understage")
         self.capabilities: Sequence[Any] = (ModelInstrumentation.of(provider, content=content),)
         """The capabilities of pydantic-ai that make the spans of requests to models and of tool calls."""

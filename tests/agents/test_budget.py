@@ -208,6 +208,13 @@ def test_a_pool_refuses_what_is_no_budget(budget: Any) -> None:
         AgentPool[None](budget=budget)
 
 
+@pytest.mark.parametrize(("name", "value"), [("exit_timeout", -1), ("exit_timeout", "3s"), ("tracing", True)])
+def test_a_pool_refuses_an_impossible_keyword(name: str, value: Any) -> None:
+    keywords: dict[str, Any] = {name: value}
+    with pytest.raises(ConfigError, match=f"pool: {name} must be .*, not {value!r}"):
+        AgentPool[None](**keywords)
+
+
 async def test_the_budgets_of_a_manifest_hold_for_sessions_and_the_pool(tmp_path: Path) -> None:
     text = "budget: {requests: 3}\nagents: {a: {model: offline, sessions: {budget: {requests: 1, per: day}}}}\n"
     file = tmp_path / "pool.yml"

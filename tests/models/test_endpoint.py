@@ -74,7 +74,9 @@ async def test_a_provider_without_addresses_is_refused() -> None:
         ({"name": "llama", "base_url": "http://h/v1"}, "model 'llama' needs a provider, as in 'openai-chat:llama'"),
         ({"name": "openai-chat:m", "base_url": "localhost:11434"}, "base_url must be an address"),
         ({"name": "openai-chat:m", "base_url": "http://u:secret@h/v1"}, "without a password"),
-        ({"name": "openai-chat:m", "base_url": "http://h/v1", "headers": {"x": 1}}, "the headers must be texts"),
+        ({"name": "openai-chat:m", "base_url": "http://h/v1", "headers": {"x": 1}}, "printable texts"),
+        ({"name": "openai-chat:m", "base_url": "http://h/v1", "headers": {"x": "1\r\ny: 2"}}, "printable texts"),
+        ({"name": "openai-chat:m", "base_url": "http://h/v1", "headers": "x: 1"}, "must be a mapping"),
     ],
 )
 def test_an_impossible_model_is_refused(given: dict[str, Any], text: str) -> None:

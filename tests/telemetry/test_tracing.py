@@ -27,6 +27,12 @@ def test_a_missing_extra_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> No
         Tracing()
 
 
+@pytest.mark.parametrize("provider", ["otel", 5, AgentPool])
+def test_what_is_no_provider_is_refused(provider: Any) -> None:
+    with pytest.raises(ConfigError, match="tracing needs a TracerProvider, not"):
+        Tracing(provider)
+
+
 async def test_another_pool_of_the_same_system_is_not_traced(traced: Callable[..., Traced]) -> None:
     here = traced()
     other: AgentPool[Any] = AgentPool(system=here.system)
