@@ -89,7 +89,7 @@ class LiveRuns:
         """The asks of nodes here that wait for other hosts."""
         self._service = LiveService(host)
         self._open: dict[bytes, LiveRun] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}
         self._is_closed = False
 
     async def ask(self, request: RunRequest, timeout: float | None) -> ChatMessage[Any]:
@@ -105,7 +105,7 @@ class LiveRuns:
             NodeStoppedError: this host ends.
         """
         task: Any = asyncio.current_task()
-        self._tasks.add(task)
+        self._tasks[task] = None
         try:
             return await self._ask(request, timeout)
         except asyncio.CancelledError:
@@ -113,7 +113,7 @@ class LiveRuns:
                 raise stopped(request.node.name) from None
             raise
         finally:
-            self._tasks.discard(task)
+            self._tasks.pop(task, None)
 
     async def _ask(self, request: RunRequest, timeout: float | None) -> ChatMessage[Any]:
         node: Any = request.node

@@ -82,7 +82,7 @@ class DeliveryWindow:
         self.queue = KeptQueue(node, name, journal, is_strict=settings.order == "strict", now=now)
         """What waits."""
         self._under_way: dict[bytes, KeptMessage] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._writes: set[Commit[Any]] = set()
         """Acknowledgements that wait for their commits."""
         self._timer: TimerHandle | None = None
@@ -159,11 +159,11 @@ class DeliveryWindow:
     def run(self, work: Any, context: Context | None = None) -> None:
         """Do asynchronous work until the window is closed. A fault in it ends the deliveries."""
         task = self._loop.create_task(work, context=context)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:  # a fault of ours: what is open stays kept
             self.broke(error)
 

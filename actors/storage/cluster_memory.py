@@ -35,7 +35,9 @@ class MemoryDatabase:
         self.now = now
         self.hosts: dict[str, MemoryClusterStore] = {}
         """Those that are open, by id."""
-        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self.connection = sqlite3.connect(
+            ":memory:", isolation_level=None, check_same_thread=False, cached_statements=1_000
+        )
         finalize(self, self.connection.close)  # in a circle of garbage SQLite would find it open, and complain
         me: Any = ref(self)
         self.connection.create_function("wall", 0, lambda: me().now())

@@ -5,6 +5,7 @@ The statements are those of PostgreSQL. `ClusterTables` runs on SQLite in memory
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -123,7 +124,8 @@ class ClusterTables(JournalTables):
 
     def lock(self, shards: Collection[int]) -> None:
         """Keep the shards from changing their owners until the commit, and other hosts from writing into them."""
-        rows = self._found("SELECT no, owner, epoch FROM shard WHERE no = ANY(?) ORDER BY no FOR UPDATE", [*shards])
+        sql = "SELECT no, owner, epoch FROM shard WHERE no = ANY(?) ORDER BY no FOR UPDATE"
+        rows = self._found(sql, [*shards]) if shards else ()
         self.owners = {no: (owner, epoch) for no, owner, epoch in rows}
 
     def holds(self, lease: Lease) -> bool:
@@ -274,14 +276,17 @@ class ClusterTables(JournalTables):
             return self.connection.execute(sql, values).fetchall()
         given: list[Any] = []
         for value in values:
-            if not isinstance(value, list):
-                given.append(value)
-                continue
-            several: list[Any] = [*value]
-            sql = sql.replace("= ANY(?)", f"IN ({', '.join('?' * len(several))})", 1)
-            given += several
-        sql = sql.replace(" SKIP LOCKED", "").replace(" FOR UPDATE", "")
-        return self.connection.execute(sql, given).fetchall()
+            given += value if isinstance(value, list) else (value,)
+        sizes = tuple(len(value) for value in values if isinstance(value, list))
+        return self.connection.execute(_plain(sql, *sizes), given).fetchall()
+
+
+@lru_cache(1_000)
+def _plain(sql: str, *sizes: int) -> str:
+    """Return a statement of PostgreSQL as one of SQLite, for lists of these lengths."""
+    for size in sizes:
+        sql = sql.replace("= ANY(?)", f"IN ({', '.join('?' * size)})", 1)
+    return sql.replace(" SKIP LOCKED", "").replace(" FOR UPDATE", "")
 
 
 def _leases(rows: Iterable[tuple[int, int]]) -> tuple[Lease, ...]:

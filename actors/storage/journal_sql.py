@@ -343,8 +343,10 @@ class SqlJournal:
 
     async def _drain(self) -> None:
         """Wait for the last commit, and give up what another program keeps from being committed."""
-        if self._last is not None and not self._last.done():
-            await asyncio.wait([self._last], timeout=PATIENCE)
+        while (last := self._last) is not None and not last.done():  # the last of now: more may be written meanwhile
+            await asyncio.wait([last], timeout=PATIENCE)
+            if not last.done():
+                break
         self._give_up()
 
     def _give_up(self) -> None:

@@ -7,10 +7,11 @@ later, in order, what it would have done.
 from __future__ import annotations
 
 import asyncio
-import selectors
+from collections import deque
 from contextlib import contextmanager
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack, cast
 
 from protocols.clock import pause
 
@@ -18,37 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
 Ts = TypeVarTuple("Ts")
+_FEW = 64
+"""Tasks of a process that are kept without a look at which of them have ended."""
 
 
 class StillError(Exception):
     """All tasks wait, and nothing will ever happen."""
 
 
-class _Selector(selectors.DefaultSelector):
-    """Lets the time of a loop pass in place of waiting. No thread and no socket is waited for."""
-
-    loop: SimulatedLoop
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None:
-            raise StillError("all tasks wait, and no timer runs")
-        if timeout:
-            self.loop.seconds += timeout
-        return []
-
-
-class _Call:
+class _Owned(asyncio.Handle):
     """Something that the loop calls for a process."""
 
-    __slots__ = ("args", "callback", "handle", "owner")
+    __slots__ = ()
+    owner: SimulatedProcess
 
-    def __init__(self, owner: SimulatedProcess, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self.owner, self.callback, self.args = owner, callback, args
-        self.handle: Any = None
-
-    def __call__(self) -> None:
+    def _run(self) -> None:
         owner = self.owner
-        if owner.is_dead or self.handle.cancelled():  # it may have been held
+        if owner.is_dead:
             return
         if owner.is_frozen:
             owner.held.append(self)
@@ -56,9 +43,17 @@ class _Call:
         loop = owner.loop
         loop.process = owner
         try:
-            self.callback(*self.args)
+            super()._run()
         finally:
             loop.process = None
+
+
+class _OwnCall(_Owned):
+    __slots__ = ("owner",)
+
+
+class _OwnTimer(_Owned, asyncio.TimerHandle):
+    __slots__ = ("owner",)
 
 
 class SimulatedProcess:
@@ -74,10 +69,11 @@ class SimulatedProcess:
         self.name = name
         self.is_dead = self.is_frozen = self.is_cut_off = False
         """`is_cut_off` while it cannot renew its leases, and all else works."""
-        self.held: list[_Call] = []
+        self.held: list[_Owned] = []
         """What is to be called when it thaws."""
         self.tasks: list[asyncio.Task[Any]] = []
         """All that began and may not have ended."""
+        self.most_tasks = _FEW
         self.thawed = -1.0
         """When it was thawed last."""
 
@@ -101,8 +97,7 @@ class SimulatedProcess:
         """Go on, first with what is overdue."""
         self.is_frozen, held, self.held = False, self.held, []
         self.thawed = self.loop.time()
-        for one in held:
-            self.loop.call_plainly(one, one.handle)
+        self.loop.ready.extend(held)
 
     def kill(self) -> None:
         """End, as by SIGKILL."""
@@ -113,12 +108,13 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     """An event loop with a time of its own, in seconds from 0."""
 
     def __init__(self) -> None:
-        selector = _Selector()
-        selector.loop = self
         self.seconds = 0.0
         self.process: SimulatedProcess | None = None
         """What the current call belongs to; None for the simulation itself."""
-        super().__init__(selector)
+        super().__init__()
+        vars(self)["get_debug"] = bool  # False, and asked for each call
+        self.ready: deque[asyncio.Handle] = vars(self)["_ready"]
+        """What it calls next."""
 
     def time(self) -> float:
         return self.seconds
@@ -137,9 +133,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.Handle:
         if self.process is None:
             return super().call_soon(callback, *args, context=context)
-        call = _Call(self.process, callback, args)
-        call.handle = handle = super().call_soon(call, context=context)
-        return handle
+        call = _OwnCall(callback, args, self, context)  # without the four calls of Python that asyncio makes
+        call.owner = self.process
+        self.ready.append(call)
+        return call
 
     def call_at(
         self,
@@ -150,18 +147,44 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.TimerHandle:
         if self.process is None:
             return super().call_at(when, callback, *args, context=context)
-        call = _Call(self.process, callback, args)
-        call.handle = handle = super().call_at(when, call, context=context)
-        return handle
+        timer = _OwnTimer(when, callback, args, self, context)
+        timer.owner = self.process
+        me, one = cast("tuple[Any, Any]", (self, timer))
+        one._scheduled = True
+        heappush(me._scheduled, timer)
+        return timer
 
-    def call_plainly(self, call: _Call, handle: Any) -> None:
-        """Make a call that was held, in the context in which it would have been made."""
-        super().call_soon(call, context=handle._context)
+    def _write_to_self(self) -> None:
+        """Wake nothing: it never sleeps."""
+
+    def _run_once(self) -> None:
+        """Make the calls that are due, as asyncio does, but let time pass in place of waiting, and ask no socket."""
+        me: Any = self
+        timers = me._scheduled
+        while timers and timers[0]._cancelled:
+            me._timer_cancelled_count -= 1
+            heappop(timers)._scheduled = False
+        if not (self.ready or me._stopping):
+            if not timers:
+                raise StillError("all tasks wait, and no timer runs")
+            self.seconds += max(0.0, timers[0]._when - self.seconds)
+        end = self.seconds + me._clock_resolution
+        while timers and timers[0]._when < end:
+            timer = heappop(timers)
+            timer._scheduled = False
+            self.ready.append(timer)
+        for _ in range(len(self.ready)):
+            call: Any = self.ready.popleft()
+            if not call._cancelled:
+                call._run()
 
     def create_task(self, coro: Any, **options: Any) -> Any:
         task = super().create_task(coro, **options)
-        if self.process is not None:
-            self.process.tasks.append(task)
+        if (process := self.process) is not None:
+            process.tasks.append(task)
+            if len(process.tasks) > process.most_tasks:
+                process.tasks = [one for one in process.tasks if not one.done()]
+                process.most_tasks = 2 * len(process.tasks) + _FEW
         return task
 
 
