@@ -274,10 +274,11 @@ class ClusterTables(JournalTables):
         """Run a statement of PostgreSQL."""
         if not self._is_plain:
             return self.connection.execute(sql, values).fetchall()
-        given: list[Any] = []
+        given, sizes = list[Any](), list[int]()
         for value in values:
-            given += value if isinstance(value, list) else (value,)
-        sizes = tuple(len(value) for value in values if isinstance(value, list))
+            several: Any = value if isinstance(value, list) else None
+            given += (value,) if several is None else several
+            sizes += () if several is None else (len(several),)
         return self.connection.execute(_plain(sql, *sizes), given).fetchall()
 
 
