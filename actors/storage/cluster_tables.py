@@ -276,9 +276,11 @@ class ClusterTables(JournalTables):
             return self.connection.execute(sql, values).fetchall()
         given, sizes = list[Any](), list[int]()
         for value in values:
-            several: Any = value if isinstance(value, list) else None
-            given += (value,) if several is None else several
-            sizes += () if several is None else (len(several),)
+            if type(value) is list:
+                given += value
+                sizes.append(len(value))
+            else:
+                given.append(value)
         return self.connection.execute(_plain(sql, *sizes), given).fetchall()
 
 
