@@ -276,11 +276,9 @@ class ClusterTables(JournalTables):
             return self.connection.execute(sql, values).fetchall()
         given, sizes = list[Any](), list[int]()
         for value in values:
-            if type(value) is list:
-                given += value
-                sizes.append(len(value))
-            else:
-                given.append(value)
+            several: list[Any] = [*value] if isinstance(value, list) else [value]
+            given += several
+            sizes += [len(several)] if isinstance(value, list) else ()
         return self.connection.execute(_plain(sql, *sizes), given).fetchall()
 
 
