@@ -98,10 +98,12 @@ class _Endpoint:
         """Serve an option as well."""
         self._options.append(option)
         if option == "dashboard":
-            from actors.dashboard.guard import SHORTEST_TOKEN
+            from actors.dashboard.guard import check_token
 
-            if self._token and len(self._token) < SHORTEST_TOKEN:
-                fail(f"{TOKEN_VARIABLE}: a token has at least {SHORTEST_TOKEN} characters, not {len(self._token)}")
+            try:
+                check_token(self._token or TOKEN_VARIABLE)
+            except ValueError as error:
+                fail(f"{TOKEN_VARIABLE}: {error}")
         else:
             _tell(f"understage: {option} on {self._url}/{'health/ready' if option == 'health' else option}\n")
 

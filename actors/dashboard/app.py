@@ -20,7 +20,7 @@ from actors.config.manifest import secrets_in
 from actors.dashboard.actions import Actions
 from actors.dashboard.conversations import Conversations
 from actors.dashboard.feed import Feed
-from actors.dashboard.guard import Guard, new_token
+from actors.dashboard.guard import Guard, check_token, new_token
 from actors.http.body_limit import BodyLimit
 from actors.http.head_check import known_hosts
 from actors.http.server import SERVER_END, private_socket, running_server
@@ -56,15 +56,14 @@ def dashboard(
         can_act: False for a page that only shows: all actions are refused with 403.
 
     Raises:
-        ValueError: the token is shorter than 16 characters, or a host is more than a name.
+        ValueError: the token has less than 16 characters or others than those of ASCII, or a host is more than a name.
 
     Example:
         ```python
         app = Starlette(lifespan=lifespan(pool), routes=[Mount("/agents", dashboard(pool, token=secret))])
         ```
     """
-    given = new_token() if token is None else token
-    Guard(Starlette(), token=given)  # Starlette makes the real one with the first request, too late for an error
+    given = new_token() if token is None else check_token(token)
     app = _application(pool, can_act, Middleware(Guard, token=given, hosts=known_hosts(hosts)))
     app.state.token = given
     return app

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from actors.http.head_check import is_known_host, known_hosts
+from protocols.checks import is_a
 
 SHORTEST_TOKEN: Final = 16
 """Characters of a token: a shorter one could be guessed."""
@@ -38,15 +39,9 @@ class Guard:
         token: what a request must know; in the address once, in a cookie from then on. None for a socket of the file
             system, whose mode says who may open it: a request from a network is refused then.
         hosts: names in the Host header that are answered, apart from ``localhost`` and addresses.
-
-    Raises:
-        ValueError: the token is too short.
     """
 
     def __init__(self, app: ASGIApp, *, token: str | None, hosts: Iterable[str] = ()) -> None:
-        if token is not None and len(token) < SHORTEST_TOKEN:
-            text = f"dashboard: a token has at least {SHORTEST_TOKEN} characters, not {len(token)}"
-            raise ValueError(f"{text}; leave token out for a new one")
         self._app = app
         self._token = None if token is None else token.encode()
         # Browsers send a cookie to all ports of a host, so two dashboards on one machine need different names.
@@ -76,9 +71,11 @@ class Guard:
         host = request.headers.get("host", "")
         if not is_known_host(host, self._known):
             return _error(403, f"the host name {host[:100]!r} is not answered; pass it to dashboard(hosts=[...])")
-        given = request.query_params.get("token")
-        if given is not None and request.scope["method"] in _READS and self._is_token(given):
-            return self._with_cookie(request, given)
+        given = request.query_params.get("token", "")
+        if request.scope["method"] in _READS:
+            for one in (given, given.replace(" ", "+")):  # as which a plus arrives that the address does not escape
+                if self._is_token(one):
+                    return self._with_cookie(request, one)
         if not self._is_known(request):
             return _error(401, "the token is missing or wrong; open the address with the token, as it was printed")
         if request.scope["method"] not in _READS and not _is_own(request.headers.get("origin", ""), host):
@@ -102,6 +99,18 @@ class Guard:
         path, is_secure = scope.get("root_path", "") or "/", scope.get("scheme") == "https"
         answer.set_cookie(self._cookie, given, path=path, secure=is_secure, httponly=True, samesite="strict")
         return answer
+
+
+def check_token(token: str) -> str:
+    """Return a token that a browser can send.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not is_a(token, str) or len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable()):
+        text = f"a token is a text of {SHORTEST_TOKEN} or more printable characters of ASCII"
+        raise ValueError(f"{text}; leave it out for a new one")
+    return token
 
 
 def new_token() -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from ipaddress import ip_address
 
+from protocols.checks import is_a
+
 
 def known_hosts(hosts: Iterable[str] = ()) -> frozenset[str]:
     """Return the names that are answered: ``localhost``, and these.
@@ -12,7 +14,7 @@ def known_hosts(hosts: Iterable[str] = ()) -> frozenset[str]:
     """
     hosts = [hosts] if isinstance(hosts, str) else list(hosts)
     for host in hosts:
-        if not host or not host.isprintable() or set(host) & set(":/ *"):
+        if not is_a(host, str) or not host or not host.isprintable() or set(host) & set(":/ *"):
             raise ValueError(f"host {host!r} is never answered; give a name alone, such as 'ops.example.org'")
     return frozenset({"localhost", *(host.lower() for host in hosts)})
 

@@ -124,6 +124,21 @@ def test_validate_says_that_a_manifest_is_sound(cli: Call, manifest: Path) -> No
     assert (done.code, done.out) == (ExitCode.OK, f"{manifest}: sound (5 agents, 5 teams, 0 jobs)\n")
 
 
+def test_validate_looks_at_each_fallback_of_a_model(cli: Call, tmp_path: Path) -> None:
+    file = tmp_path / "agents.yml"
+    file.write_text(
+        "agents:\n  a:\n    model: {name: 'openai:gpt-5', fallbacks: [bogus, test, offlin]}\n", encoding="utf-8"
+    )
+    done = cli("validate", file)
+
+    assert done.code == ExitCode.USAGE
+    assert [name for name in ("gpt-5", "bogus", "offlin'", "'test'") if name in done.err] == [
+        "gpt-5",
+        "bogus",
+        "offlin'",
+    ]
+
+
 def test_graph_draws_a_manifest(cli: Call, manifest: Path) -> None:
     done = cli("graph", manifest)
 

@@ -117,6 +117,12 @@ async def test_the_token_becomes_a_cookie_and_leaves_the_address(pool: AgentPool
     assert not evil.headers.get("location", "/").startswith("//")
 
 
+async def test_a_plus_in_a_token_need_not_be_escaped(pool: AgentPool[None]) -> None:
+    token = "c29tZQ+dG9rZW4+/=="
+    async with site(pool, token=token) as shown:  # the token stands in the address as it is
+        assert (await shown.http.get("/api/conversations")).status_code == 200
+
+
 @pytest.mark.parametrize("path", GETS[:-3])
 async def test_every_answer_has_the_headers(pool: AgentPool[None], path: str) -> None:
     async with site(pool) as shown:
@@ -219,9 +225,10 @@ async def test_a_single_host_may_be_given_as_it_is(pool: AgentPool[None]) -> Non
     assert [answer.status_code for answer in answers] == [404, 403]
 
 
-async def test_a_short_token_is_refused_and_a_new_one_is_made(pool: AgentPool[None]) -> None:
-    with pytest.raises(ValueError, match="at least 16 characters"):
-        dashboard(pool, token="short")
+@pytest.mark.parametrize("token", ["short", "", 5, "\u4e2d" * 20, "with a line\nof its own", "\ud800" * 20])
+async def test_an_impossible_token_is_refused_and_a_new_one_is_made(pool: AgentPool[None], token: Any) -> None:
+    with pytest.raises(ValueError, match="16 or more printable characters of ASCII"):
+        dashboard(pool, token=token)
     assert dashboard(pool).state.token != dashboard(pool).state.token
 
 
