@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Literal
 from benchmarks.question import Contestant, Question, Target, Unit
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from protocols.journal import MailboxJournal
 
+PROMPT = "x" * 100
 PAYLOAD = b"x" * 207
 REPLY = b"y" * 50
 MAILBOXES = 20
@@ -58,6 +61,40 @@ async def full(count: int) -> float:
     return await _kept(count, "full", MAILBOXES)
 
 
+def _echo(prompt: str) -> str:
+    return prompt
+
+
+async def _one_after_the_other(call: Callable[[str], Awaitable[object]], count: int) -> None:
+    for _ in range(count):
+        await call(PROMPT)
+
+
+async def _sent(journal: str | None, count: int) -> float:
+    """Submit to nodes, and wait until all is acknowledged; without a journal, run them."""
+    from actors import Agent, AgentPool
+
+    nodes = [Agent.from_callback(_echo, name=f"n{number}", durable=bool(journal)) for number in range(MAILBOXES)]
+    async with AgentPool(journal=journal) as pool:
+        for node in nodes:
+            await pool.add_node(node)
+        calls = [node.submit if journal else node.run for node in nodes]
+        started = perf_counter()
+        await asyncio.gather(*(_one_after_the_other(call, count // MAILBOXES) for call in calls))
+        for keeps in [node.durable for node in nodes if node.durable is not None]:
+            await keeps.drained()
+        return perf_counter() - started
+
+
+async def submitted(count: int) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        return await _sent(str(Path(folder) / "pool.journal"), count)
+
+
+async def in_memory(count: int) -> float:
+    return await _sent(None, count)
+
+
 def bare(count: int) -> float:
     """Insert and update by hand, each in a transaction of its own, in a table with the same indices."""
     with (
@@ -89,13 +126,17 @@ QUESTION = Question(
         Contestant(name="ours", run=ours, requires="actors"),
         Contestant(name="one mailbox", run=alone, requires="actors"),
         Contestant(name="sync: full", run=full, requires="actors", count=2_000),
+        Contestant(name="submit to 20 nodes", run=submitted, requires="actors"),
+        Contestant(name="run of 20 nodes in memory", run=in_memory, requires="actors"),
         Contestant(name="bare sqlite3", run=bare, requires="actors"),
     ),
     targets=(
         Target(at_most=100.0),
         Target(subject="one mailbox", at_most=200.0),
         Target(subject="sync: full", at_most=200.0),
+        Target(subject="submit to 20 nodes", at_most=100.0),
+        Target(subject="submit to 20 nodes", against="run of 20 nodes in memory", more=100.0),
     ),
-    note=f"100 us are 10,000 messages a second, of {MAILBOXES} mailboxes that each wait for the commit; the bare "
-    "table commits each step by itself.",
+    note=f"100 us are 10,000 messages a second, of {MAILBOXES} mailboxes that each wait for the commit; `submit` "
+    "handles and acknowledges them as well; the bare table commits each step by itself.",
 )

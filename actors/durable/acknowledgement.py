@@ -21,14 +21,14 @@ def memory_name(mailbox: str, session: str) -> str:
 
 
 def handled(
-    id: bytes, mailbox: str, request: RunRequest, answer: ChatMessage[Any], outbox: Outbox, run: KeptRun | None
+    id: bytes, mailbox: str, request: RunRequest, answer: ChatMessage[Any], outbox: Outbox | None, run: KeptRun | None
 ) -> Acknowledgement:
     """Return the acknowledgement of a run that has an answer."""
     return Acknowledgement(
         id,
         "handled",
         encode_answer(answer),
-        outbox=tuple(outbox.entries),
+        outbox=() if outbox is None else tuple(outbox.entries),
         steps_of=id if run is not None and run.has_steps else None,
         memory=_memory(mailbox, request, answer),
         also=() if run is None else tuple(run.also),

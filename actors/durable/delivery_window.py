@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextvars import Context
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
@@ -86,13 +86,11 @@ class DeliveryWindow:
         self._writes: set[Commit[Any]] = set()
         """Acknowledgements that wait for their commits."""
         self._timer: TimerHandle | None = None
-        self._clock: Any = None
 
-    @property
+    @cached_property
     def clock(self) -> Any:
         """The clock of the system of the actor, also when the actor has stopped."""
-        self._clock = self._clock or self.node.ref().system.clock
-        return self._clock
+        return self.node.ref().system.clock
 
     def most(self) -> int:
         """Return how many messages may be under way now."""
@@ -136,8 +134,7 @@ class DeliveryWindow:
                 message.reply.cancel()
         for task in tuple(self._tasks):
             task.cancel()
-        if self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for message in tuple(self._under_way.values()):
             self._give_back(message)
 
@@ -183,10 +180,10 @@ class DeliveryWindow:
             _log.warning("node %r: what waits for it cannot be read now: %s", self.node.name, error)
             self._give_after(PAUSE)
 
-    # -- deliver ------------------------------------------------------------------------------------------------
-
     def _give(self) -> None:
         """Give the actor the next messages, as many as it handles at the same time."""
+        if self.queue.is_empty:  # what most acknowledgements find
+            return
         most, under_way = self.most(), self._under_way
         while self.is_running and len(under_way) < most and (message := self.queue.next(under_way.values())):
             self._under_way[message.entry.id] = message
@@ -249,7 +246,8 @@ class DeliveryWindow:
             self._failed(message, "expired", late)
             return
         context = message.context or Context()
-        context.run(request.continue_trace)
+        if request.traceparent:
+            context.run(request.continue_trace)
         message.reply = context.run(post_outside, ref, message.request, message.timeout, None, None)
         message.reply.add_done_callback(partial(self._replied, message, run))
 
@@ -320,11 +318,11 @@ class DeliveryWindow:
     def _handled(self, message: KeptMessage, answer: ChatMessage[Any], told: Outbox | None) -> None:
         """Acknowledge a message with its answer, and with what its handler has told or the connections pass on."""
         request: Any = message.request
-        outbox, context = told or Outbox(request, self.clock), request.kept.context
-        request.kept.context = None  # else a circle of references would keep each run
+        context, request.kept.context = request.kept.context, None  # else a circle of references would keep each run
         if not self.node.outlets:
-            self._settle_answer(message, answer, outbox)
+            self._settle_answer(message, answer, told)
             return
+        outbox = told or Outbox(request, self.clock)
 
         async def collect() -> None:
             await outbox.collect(partial(self.node.offer, answer, outbox.origin))
@@ -332,18 +330,21 @@ class DeliveryWindow:
 
         self.run(collect(), context)
 
-    def _settle_answer(self, message: KeptMessage, answer: ChatMessage[Any], outbox: Outbox) -> None:
+    def _settle_answer(self, message: KeptMessage, answer: ChatMessage[Any], outbox: Outbox | None) -> None:
+        request: Any = message.request
         try:
-            one = handled(message.entry.id, self.name, outbox.origin, answer, outbox, message.run)
+            one = handled(message.entry.id, self.name, request, answer, outbox, message.run)
         except Exception as error:  # what the agent would remember cannot be written
-            outbox.fail(error)
+            if outbox is not None:
+                outbox.fail(error)
             self._failed(message, "failed", error)
             return
 
         def told(places: list[int | None]) -> None:
             if self.node.message_sent.subscribers:
                 self.node.message_sent.emit(answer)
-            outbox.release(places)
+            if outbox is not None:
+                outbox.release(places)
             self.answers.tell(one.id, answer)
 
         self._settle(message, one, told, outbox)

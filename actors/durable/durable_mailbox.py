@@ -150,7 +150,7 @@ class DurableMailbox(KeepsRuns):
 
     async def submit(self, request: RunRequest, accepted: Settled | None = None, *, waits: bool = True) -> Ticket[Any]:
         """Keep a run, and return its ticket after the commit; see `KeepsRuns`."""
-        request = await self._prepared(request, waits=waits)
+        request = self._at_once(request, waits=waits) or await self._prepared(request, waits=waits)
         entry, request = self._entry(request)
         reply, is_new = self.answers.reply(entry.id), False
         try:
@@ -238,6 +238,12 @@ class DurableMailbox(KeepsRuns):
 
     # -- accept -------------------------------------------------------------------------------------------------
 
+    def _at_once(self, request: RunRequest, *, waits: bool = True) -> RunRequest | None:
+        """Return a request that can be kept now as it is; None for one that has to wait for something."""
+        self._check(needs_actor=False)  # the look for obstacles needs it
+        is_first = not (waits and self._entrance.locked()) and not needs_reading(request)
+        return self._named(request) if is_first and not self._obstacles(request, waits=waits) else None
+
     async def _prepared(self, request: RunRequest, *, waits: bool = True) -> RunRequest:
         """Return a request that can be kept as it is, when there is room for it."""
         self._check()
@@ -261,9 +267,8 @@ class DurableMailbox(KeepsRuns):
 
     async def _prepared_within(self, request: RunRequest, timeout: float | None) -> tuple[RunRequest, float | None]:
         """Return a request that can be kept, and the time that is left then. Raises RunTimeoutError."""
-        self._check()
-        if not (needs_reading(request) or self._entrance.locked() or self._obstacles(request, waits=True)):
-            return self._named(request), timeout  # without a timer: it waits for nothing
+        if (prepared := self._at_once(request)) is not None:
+            return prepared, timeout  # without a timer: it waits for nothing
         began, limit = self.window.clock.now(), asyncio.timeout(timeout)
         try:
             async with limit:
@@ -355,7 +360,7 @@ class DurableMailbox(KeepsRuns):
 
         kept, context = self._journal.accept((entry,)), copy_context()
         self._coming += 1
-        kept.then(lambda done: context.run(committed, done))  # not in that of another sender of the same commit
+        kept.then(partial(context.run, committed))  # not in that of another sender of the same commit
         return kept
 
     def _accepted(self, request: RunRequest, timeout: float | None, entry: Entry, place: int | None) -> None:

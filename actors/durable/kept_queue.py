@@ -127,6 +127,11 @@ class KeptQueue:
         """Number of messages that wait in memory."""
         return len(self._line)
 
+    @property
+    def is_empty(self) -> bool:
+        """True if no message waits, in memory or on disk."""
+        return not (self._line or self.has_more or self._parked)
+
     def add(self, entry: Entry, request: RunRequest, timeout: float | None, place: int) -> None:
         """Take note of a message that has just been accepted."""
         if place <= self._last:  # it was read from the disk before this call

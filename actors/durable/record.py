@@ -4,6 +4,7 @@
 """
 
 import json
+import struct
 from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from pathlib import PurePath
@@ -12,7 +13,7 @@ from zlib import crc32
 
 import msgspec
 from msgspec import Struct, to_builtins
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 from pydantic_ai.messages import ModelRequest, UserPromptPart, is_multi_modal_content
 from pydantic_ai.usage import UsageLimits
 
@@ -44,6 +45,7 @@ _pack: Final = msgspec.msgpack.encode
 _WAY: Final = "pass durable=False to run it in memory"
 _VERSION: Final = 1
 _HEAD: Final = 5
+_seal: Final = struct.Struct(">BI").pack
 _MAX_DEPTH: Final = 32
 
 _KEPT: Final[dict[str, Any]] = {
@@ -53,8 +55,9 @@ _KEPT: Final[dict[str, Any]] = {
     "wait_for_connections": bool, "require_all": bool,
 }  # fmt: skip
 """The options that are kept, and what each is in a record. Bytes are JSON."""
-_FIELDS: Final = {*ChatMessage.__struct_fields__} - {"content", "messages", "associated_messages"}
-_PLAIN: Final = (str, float, datetime)
+_APART: Final = ("content", "messages", "associated_messages")
+_FIELDS: Final = [None if name in _APART else name for name in ChatMessage.__struct_fields__]
+_PLAIN: Final = frozenset((str, float, datetime))
 _DEFAULTS: Final = {name: getattr(NO_OPTIONS, name) for name in RunOptions.__struct_fields__}
 
 
@@ -109,7 +112,12 @@ class ChainRecord(RunRecord, frozen=True, array_like=True, forbid_unknown_fields
 
 def needs_reading(request: RunRequest) -> bool:
     """Return True if a run has prompts that are read when it is accepted, see `readable`."""
-    return any(type(prompt) is not str and _is_unread(prompt, 0) for prompt in request.prompts)
+    return not _is_text(request) and any(_is_unread(prompt, 0) for prompt in request.prompts)
+
+
+def _is_text(request: RunRequest) -> bool:
+    """Return True for a run of one text, as most are: a look at all prompts costs more than its bytes."""
+    return len(request.prompts) == 1 and type(request.prompts[0]) is str
 
 
 def _is_unread(value: object, depth: int) -> bool:
@@ -165,7 +173,7 @@ def _encoded(request: RunRequest, node: str) -> bytes:
         raise _Refused("a stage of a chain is not kept by itself, but with its chain")
     options = {} if request.options is NO_OPTIONS else _plain_options(request.options)
     try:
-        prompts = tuple(map(_kept, map(_bare, request.prompts)))
+        prompts = request.prompts if _is_text(request) else tuple(map(_kept, map(_bare, request.prompts)))
         ids = request.run_id, request.conversation_id, request.parent_run_id
         fields = (node, prompts, *ids, request.hops, options, request.traceparent)
         return sealed(_pack(ChainRecord(*fields, request.chain) if request.chain else RunRecord(*fields)))
@@ -193,7 +201,7 @@ def decode_run(payload: bytes, node: Runnable) -> RunRequest:
 
 def by_value(request: RunRequest, payload: bytes) -> RunRequest:
     """Return a run with the prompts of its payload: each delivery, also that of a later process, has the same."""
-    if all(type(prompt) is str for prompt in request.prompts):
+    if _is_text(request) or all(type(prompt) is str for prompt in request.prompts):
         return request
     return replace(request, prompts=decode_run(payload, request.node).prompts)
 
@@ -244,7 +252,7 @@ class _Refused(Exception):  # noqa: N818 - never leaves this file
 
 def sealed(body: bytes) -> bytes:
     """Return bytes with a version and a checksum in front."""
-    return bytes((_VERSION,)) + crc32(body).to_bytes(4, "big") + body
+    return _seal(_VERSION, crc32(body)) + body
 
 
 def opened(data: bytes) -> bytes:
@@ -354,14 +362,15 @@ def _message_record(message: ChatMessage[Any]) -> MessageRecord:
     """Return the record of a message. Free data that JSON cannot hold becomes its text, as in `to_dict`."""
     fields: dict[str, Any] = {}
     is_plain = True
-    for name in _FIELDS:
-        value = getattr(message, name)
+    for name, value in zip(_FIELDS, astuple(message), strict=True):
+        if value is None or name is None:
+            continue
         if type(value) in _PLAIN:
             fields[name] = value
-        elif value not in (None, (), {}):
+        elif value not in ((), {}):
             fields[name], is_plain = as_json(value), False
     written = msgspec.json.encode(fields) if is_plain else _json(fields)  # 2 us in place of 9
-    members = tuple(map(_message_record, message.associated_messages))
+    members = tuple(map(_message_record, message.associated_messages)) if message.associated_messages else ()
     messages = dump_messages(message.messages) if message.messages else b"[]"
     return MessageRecord(_kept(message.content), messages, members, written)
 

@@ -8,7 +8,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
+
+from msgspec import Struct
 
 from actors.storage.journal_tables import JournalTables
 from protocols.errors import type_name
@@ -50,7 +52,7 @@ _FAULTS: Final[dict[int, tuple[type[JournalError], str]]] = {
 """https://www.sqlite.org/rescode.html; the lower byte of a code is the primary code."""
 
 
-class WaitingCall(NamedTuple):
+class WaitingCall(Struct, frozen=True):
     """A write that waits for its commit."""
 
     operation: Callable[[], Any]
@@ -330,8 +332,8 @@ class SqlJournal:
     def _committed(self, batch: list[WaitingCall], results: list[Any]) -> None:
         """Tell the callers, in order, and go on with what waits."""
         assert self._loop is not None
-        for (_, future, _), result in zip(batch, results, strict=False):
-            future.finish(result)
+        for write, result in zip(batch, results, strict=False):
+            write.future.finish(result)
         self._writing_since = None
         if len(results) < len(batch):
             self._queue.extendleft(reversed(batch[len(results) :]))

@@ -170,7 +170,7 @@ class JournalTables:
         for name, payload in one.memory:
             values = (name, payload, checksum(name, payload))
             self._change("INSERT INTO memory(mailbox, payload, crc) VALUES (?, ?, ?)", *values)
-        return self.accept(one.outbox)
+        return self.accept(one.outbox) if one.outbox else []
 
     def begin(self, id: bytes, change: int = 1) -> int:
         """Count an attempt of an open message, or take it back."""
@@ -313,7 +313,7 @@ class JournalTables:
         reply, error, is_dead = (None, None, False) if one is None else (one.reply, one.error, one.is_dead)
         if is_dead and self._is_open(id):
             self._bury(id, outcome, error or "")
-        if not self._change(self._ending, self._now(), outcome, reply, error, id):
+        if not self.connection.execute(self._ending, (self._now(), outcome, reply, error, id)).rowcount:
             return False
         self.tally["open"] -= 1
         self.tally["settled"] += 1

@@ -24,11 +24,12 @@ def post_outside(
     So ``a >> b >> a`` is not a cycle of waiting actors. Traces and log context are kept. `origin` counts the delivery
     until the reply has arrived and `settled` has been called with it.
     """
-    outer = current.set(None)
+    outer = None if current.get() is None else current.set(None)
     try:
         reply: Reply = ref.ask(request, block=False, timeout=timeout)
     finally:
-        current.reset(outer)
+        if outer is not None:
+            current.reset(outer)
     return when_settled(reply, origin, settled)
 
 
