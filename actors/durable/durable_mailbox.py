@@ -358,9 +358,10 @@ class DurableMailbox(KeepsRuns):
                 accepted(self.answers.reply(entry.id))
             self._accepted(request, timeout, entry, place)
 
-        kept, context = self._journal.accept((entry,)), copy_context()
+        kept = self._journal.accept((entry,))
         self._coming += 1
-        kept.then(partial(context.run, committed))  # not in that of another sender of the same commit
+        run: Any = copy_context().run
+        kept.then(partial(run, committed))  # not in that of another sender of the same commit
         return kept
 
     def _accepted(self, request: RunRequest, timeout: float | None, entry: Entry, place: int | None) -> None:
