@@ -173,7 +173,7 @@ def _encoded(request: RunRequest, node: str) -> bytes:
         raise _Refused("a stage of a chain is not kept by itself, but with its chain")
     options = {} if request.options is NO_OPTIONS else _plain_options(request.options)
     try:
-        prompts = request.prompts if _is_text(request) else tuple(map(_kept, map(_bare, request.prompts)))
+        prompts = request.prompts if _is_text(request) else tuple(_kept(_bare(prompt)) for prompt in request.prompts)
         ids = request.run_id, request.conversation_id, request.parent_run_id
         fields = (node, prompts, *ids, request.hops, options, request.traceparent)
         return sealed(_pack(ChainRecord(*fields, request.chain) if request.chain else RunRecord(*fields)))
