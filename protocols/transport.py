@@ -26,6 +26,8 @@ class Run(Struct, frozen=True, tag="run", array_like=True):
     """Seconds until its deadline; clocks are never compared."""
     credit: int = 0
     """Events that its reader takes before it gives a `Credit`; 0 if nothing reads them."""
+    has_steps: bool = False
+    """True if the events are what became of each member of a team."""
 
 
 class Cancel(Struct, frozen=True, tag="cancel", array_like=True):

@@ -172,8 +172,8 @@ class HostMailbox(DurableMailbox):
         async def ask(crossing: RunRequest, timeout: float | None) -> ChatMessage[Any]:
             return await self.ask(replace(crossing, run_id=await first_open(request, self._host.store)), timeout)
 
-        is_part = request.kept is not None or request.parent_run_id
-        is_kept = is_part and request.sink is None and request.options.durable is not False
+        is_part, is_read = request.kept is not None or request.parent_run_id, request.sink or request.follower
+        is_kept = is_part and not is_read and request.options.durable is not False
         RemoteRun(request, ask if is_kept else self._host.live.ask, self._host.live.asks).begin(actor)
 
     def resume(self) -> None:

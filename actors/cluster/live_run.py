@@ -129,7 +129,7 @@ class LiveRuns:
             host = self._owner(node.place.name)
             run = None if host is None else LiveRun(node, host)
             if run is not None:
-                message = await self._done(run, record, left, request.sink)
+                message = await self._done(run, record, left, request)
                 if message is not None:
                     return typed_answer(node, decode_answer(message))
             self._host.leases.look()
@@ -141,38 +141,40 @@ class LiveRuns:
         options = replace(request.options, durable=None)
         if (tracing := request.node.tracing) is not None:
             request = replace(request, traceparent=tracing.accepted(request))
-        return encode_run(replace(request, sink=None, options=options), MOST, "it lives at another host")
+        return encode_run(replace(request, sink=None, follower=None, options=options), MOST, "it lives at another host")
 
     def _owner(self, address: str) -> HostRecord | None:
         """Return the other host that a node lives at, as far as is known."""
         shard, store = self._host.store.shard(address), self._host.store
         return next((one for one in self._host.leases.hosts if shard in one.shards and one.id != store.host), None)
 
-    async def _done(self, run: LiveRun, record: bytes, left: float | None, sink: Any) -> bytes | None:
+    async def _done(self, run: LiveRun, record: bytes, left: float | None, request: RunRequest) -> bytes | None:
         """Ask a host; return what it answers, or None if the run was not begun there."""
-        lane = self._host.lane
+        lane, steps = self._host.lane, request.follower
+        sink, credit = (request.sink, CREDIT) if steps is None else (steps, 1)
         self._open[run.id] = run
         try:
             try:
-                lane.send(run.host.id, Run(run.id, run.node.place.name, record, left, CREDIT if sink else 0))
+                about = credit if sink is not None else 0, steps is not None
+                lane.send(run.host.id, Run(run.id, run.node.place.name, record, left, *about))
             except HostLostError:
                 run.is_over = True
                 return None
             if sink is not None:
-                await self._read(run, sink)
+                await self._read(run, sink, max(1, credit // 2))
             return await run.reply
         finally:
             del self._open[run.id]
             if not run.is_over:
                 self.send(run.host.id, Cancel(run.id))
 
-    async def _read(self, run: LiveRun, sink: Any) -> None:
-        """Give the events of a run to its reader, and have the host send further ones at the reader's pace."""
+    async def _read(self, run: LiveRun, sink: Any, together: int) -> None:
+        """Give the events of a run to its reader, and have the host send so many further ones at the reader's pace."""
         taken = 0
         while (event := await run.channel.get()) is not None:
             await sink.pass_on(event, run.node)
             taken += 1
-            if taken >= CREDIT // 2:
+            if taken >= together:
                 self.send(run.host.id, Credit(run.id, taken))
                 taken = 0
 

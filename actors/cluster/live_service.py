@@ -13,6 +13,8 @@ from actors.cluster.tenure import HostView
 from actors.durable.failure import encode_failure
 from actors.durable.record import decode_run, encode_answer
 from actors.nodes.node import AnyNode
+from actors.nodes.step_handoff import StepHandoff
+from actors.nodes.transcript import Transcript
 from actors.runs.errors import ENGINE_ERRORS, run_failure
 from actors.runs.event_channel import EventChannel, StreamSink
 from actors.runs.request import AddContext, RunRequest
@@ -48,11 +50,15 @@ class LiveReader:
         request = replace(request, options=replace(request.options, durable=False))
         if not self._run.credit:
             return await self._ask(node, request)
-        channel = EventChannel(CREDIT)
+        steps = Transcript(StepHandoff()) if self._run.has_steps else None
+        channel = EventChannel(CREDIT) if steps is None or steps.handoff is None else steps.handoff
+        sink = StreamSink(channel, node) if steps is None else None
         answer: ChatMessage[Any] | BaseException
-        telling, asked = asyncio.ensure_future(self._tell(channel)), replace(request, sink=StreamSink(channel, node))
+        telling, asked = asyncio.ensure_future(self._tell(channel)), replace(request, sink=sink, follower=steps)
         try:
             (answer,) = await asyncio.gather(self._ask(node, asked), return_exceptions=True)
+            for failure in () if steps is None else steps.errors.items():
+                channel.put_now(failure)
             channel.close()
             await telling
         finally:
@@ -87,8 +93,8 @@ class LiveReader:
     async def _tell(self, channel: EventChannel) -> None:
         clock, due = self._host.clock, 0.0
         try:
+            await self.credit.acquire()
             while (item := await channel.get()) is not None:
-                await self.credit.acquire()
                 if (left := due - clock.now()) > 0:
                     await pause(clock, left)
                 events = [encode_event(item)]
@@ -97,6 +103,7 @@ class LiveReader:
                     events.append(encode_event(await channel.get()))
                 await self._host.live.deliver(self._sender, Item(self._run.id, msgspec.msgpack.encode(events)))
                 due = clock.now() + TOGETHER
+                await self.credit.acquire()
         finally:
             channel.close()
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from actors.nodes.as_tool import limits_left
+from actors.nodes.transcript import Transcript
 from actors.runs.correlation import names_in
 from actors.runs.lifecycle import NodeLifecycle
 from actors.runs.request import RunOptions, RunRequest
@@ -22,7 +23,7 @@ from protocols.journal import MailboxJournal, NotDurableError
 from protocols.messages import ChatMessage
 
 Ask = Callable[[RunRequest, float | None], Awaitable[ChatMessage[Any]]]
-"""Asks the host of the node. The request has the sink of a stream, and nothing else that belongs to this process."""
+"""Asks the host of the node. Of this process the request has who reads its events or steps, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,9 @@ class RemoteRun:
         known = None if kept is None else kept.known(request.prompts)
         if known is not None:
             return known
-        if request.follower is not None:
-            text = f"node {request.node.name!r} lives at another host, where no steps can be followed; read its stream"
+        handoff = request.follower.handoff if isinstance(request.follower, Transcript) else None
+        if handoff is not None and handoff.has_talks:
+            text = f"chain {request.node.name!r} lives at another host, and connections do not cross; use run_iter"
             raise NotDurableError(text, node=request.node.name)
         try:
             answer = await self._ask(self._crossing(), timeout)
@@ -154,13 +156,13 @@ class RemoteRun:
         return answer
 
     def _crossing(self) -> RunRequest:
-        """Return the run without what stays here: who reads its events, and what all parts use together."""
+        """Return the run without what stays here: what all parts use together."""
         options = self._request.options
         if options.usage is not None or isinstance(options.budget, tuple):
             budget = None if isinstance(options.budget, tuple) else options.budget
             limits = limits_left(options.usage_limits, options.usage)
             options = replace(options, usage=None, usage_limits=limits, budget=budget)
-        own: dict[str, Any] = dict.fromkeys(("route", "cost", "follower", "stats", "kept"))
+        own: dict[str, Any] = dict.fromkeys(("route", "cost", "stats", "kept"))
         return replace(self._request, options=options, chain=self._chain, **own)
 
 

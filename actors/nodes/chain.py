@@ -178,7 +178,8 @@ class WatchedChain(SteppedChain):
     async def _through(self, talk: Talk, message: ChatMessage[Any], handoff: StepHandoff) -> ChatMessage[Any]:
         """Pass a message through a connection that the reader may change first."""
         talk.offer(message, self._make.parent)
-        await handoff.give(talk)
+        if handoff.has_talks:
+            await handoff.give(talk)
         released = await talk.release()
         if not released:
             text = f"talk {talk.name!r} let nothing through to {talk.target.name!r}, so the chain ends there"

@@ -12,12 +12,16 @@ class StepHandoff(EventChannel):
 
     `put_now` returns at once. `give` waits until the reader asks for the next step. A reader that
     leaves cancels the run.
+
+    Args:
+        has_talks: whether the reader of a chain gets the connections between its stages as well.
     """
 
-    __slots__ = ("_asked_for",)
+    __slots__ = ("_asked_for", "has_talks")
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_talks: bool = False) -> None:
         super().__init__()
+        self.has_talks = has_talks
         self._asked_for = asyncio.Event()
 
     async def give(self, item: Any) -> None:
@@ -26,14 +30,18 @@ class StepHandoff(EventChannel):
         self.put_now(item)
         await self._asked_for.wait()
 
+    async def get(self) -> Any:
+        """Ask for the next step and return it. None once the run is over."""
+        if not len(self):
+            self._asked_for.set()
+        return await super().get()
+
     async def steps_of(self, run: asyncio.Future[Any]) -> AsyncGenerator[Any, None]:
         """Yield the steps until the run ends. Raises the error of the run, and cancels the run when left early."""
         run.add_done_callback(lambda _: self.close())
         try:
             while (item := await self.get()) is not None:
                 yield item
-                if not len(self):
-                    self._asked_for.set()
             run.result()
         finally:
             run.cancel()

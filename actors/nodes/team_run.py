@@ -152,8 +152,7 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         """Run the chain step by step and yield the answer of each member; leaving the loop cancels the rest."""
         async with self.steps(prompts, options, Transcript(StepHandoff())) as steps:
             async for step in steps:
-                if isinstance(step, AgentResponse):
-                    yield cast("ChatMessage[Any]", step.message)
+                yield step.message
 
     @spelled_out(OutputKeywords, NO_OPTIONS)
     async def execute_iter(self, *prompts: object, **options: Any) -> AsyncIterator[Talk | AgentResponse[Any]]:
@@ -162,8 +161,11 @@ class TeamRun(BaseTeam[Deps, Out], Generic[Deps, Out], makes="|"):
         The connection is this run's own. What is set on it (`transform`, `when`) before the next item is asked for
         holds for the message that it is about to pass on; a filter that lets nothing through ends the chain with an
         error. Leaving the loop cancels the rest.
+
+        Raises:
+            NotDurableError: the chain lives at another host of the cluster, and connections do not cross.
         """
-        async with self.steps(prompts, options, Transcript(StepHandoff())) as steps:
+        async with self.steps(prompts, options, Transcript(StepHandoff(has_talks=True))) as steps:
             async for step in steps:
                 yield step
 

@@ -104,6 +104,16 @@ class Transcript:
                 self.stats.add_error(name, error_text(error))
             self._lose(name)
 
+    async def pass_on(self, step: AgentResponse[Any] | tuple[str, Exception], _node: object) -> None:
+        """Note what became of a member that worked at another host. Wait until the reader asks for the next step."""
+        if isinstance(step, tuple):
+            self.failed(*step)
+            return
+        assert step.message is not None
+        response = self.passed(step.agent_name, step.message, step.timing or 0.0)
+        if self.handoff is not None:
+            await self.handoff.give(response)
+
     def finish(self, answer: ChatMessage[Any] | None, error: Exception | None) -> None:
         """Note the end."""
         with _lock:

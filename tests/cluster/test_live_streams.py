@@ -15,7 +15,6 @@ from actors.nodes.team_run import TeamRun
 from actors.runs.event_channel import CAPACITY
 from actors.testing.models import scripted_model, tool_call
 from protocols.errors import HostLostError
-from protocols.journal import NotDurableError
 from protocols.mailbox import MailboxFullError
 from protocols.streaming import StreamCompleteEvent
 from protocols.transport import Frame, Run
@@ -188,15 +187,3 @@ async def test_the_reader_of_a_lost_host_is_told() -> None:
         with pytest.raises(HostLostError):
             await reading
         assert pieces
-
-
-async def test_steps_of_a_team_elsewhere_cannot_be_followed() -> None:
-    async with Pair(Talkers()) as pair:
-        team = pair.at(pair.two)[-1]
-
-        async def follow() -> None:
-            async for _ in team.run_iter("x"):
-                pass
-
-        with pytest.raises(NotDurableError, match="no steps can be followed"):
-            await read(pair, follow())
