@@ -38,6 +38,7 @@ from actors.triggers.trigger_type import TriggerChild, TriggerRequest
 from protocols.clock import pause
 from protocols.errors import NodeStoppedError
 from protocols.ids import RunId
+from protocols.journal import JournalError
 from protocols.messages import ChatMessage
 from protocols.tracing import Headers
 from protocols.triggers import Accepted, RunKeeper, TriggerConfigError, TriggerEvent
@@ -170,9 +171,16 @@ class TriggerService(PoolService):
         if self._host is None:
             return now
         past = [*runs]
-        found = await asyncio.gather(*(self._host.store.find(bytes.fromhex(id)) for _, id in past))
-        served = [time for (time, _), known in zip(past, found, strict=True) if known is not None]
-        return served[0] if served else await self._host.missed_since(now)
+        while True:
+            try:
+                found = await asyncio.gather(*(self._host.store.find(bytes.fromhex(id)) for _, id in past))
+                served = [time for (time, _), known in zip(past, found, strict=True) if known is not None]
+                return served[0] if served else await self._host.missed_since(now)
+            except JournalError as error:
+                if error.is_final or self._host.leases.is_draining:
+                    raise
+                _log.warning("a schedule cannot be taken over now: %s", error)
+            await pause(self._system.clock, STAND_BY / 4)
 
     async def end(self) -> None:
         """Stop the actors."""

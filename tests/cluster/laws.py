@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,6 +44,18 @@ class Outage(NamedTuple):
     shards: tuple[int, ...]
 
 
+class ErrorLog(logging.Handler):
+    """Collects what is logged as an error."""
+
+    def __init__(self, broken: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self.broken = broken
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record."""
+        self.broken.append(f"log: {self.format(record)}")
+
+
 class Ledger:
     """Collects what happens, and tells which laws it breaks.
 
@@ -74,6 +87,8 @@ class Ledger:
         self.outages: list[Outage] = []
         self.tenures: defaultdict[int, list[tuple[float, str]]] = defaultdict(list)
         """When deliveries of a shard began, and at which host."""
+        self.rested = float("inf")
+        """Wall time at which all had come to rest; later there are but times of a schedule, until all hosts end."""
         self.takeovers: list[float] = []
         """Seconds from an outage until the deliveries began elsewhere."""
         self.places = 0
@@ -120,10 +135,10 @@ class Ledger:
         return [*self.broken, *self._lost(), *self._disordered(), *self._repeated(), *self._answered(), *self._late()]
 
     def _lost(self) -> Iterator[str]:
-        rows = self.select("SELECT id, mailbox, outcome, sender, done FROM message")
+        rows = self.select("SELECT id, mailbox, outcome, sender, accepted FROM message")
         outcomes = {id.hex(): outcome for id, _, outcome, _, _ in rows}
-        for id, mailbox, outcome, _, _ in rows:
-            if outcome is None:
+        for id, mailbox, outcome, _, accepted in rows:
+            if outcome is None and accepted < self.rested:
                 yield f"L1: {id.hex()} waits for {mailbox} for ever"
             if outcome == "handled" and id.hex() not in self.finished:
                 yield f"L1: {id.hex()} of {mailbox} counts as handled, and was not"

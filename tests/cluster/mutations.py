@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from actors.app.trigger_service import TriggerService
 from actors.cluster.lease import LeaseKeeper
 from actors.cluster.live_run import LiveRuns
 from actors.durable import kept_queue
@@ -89,3 +90,17 @@ def asked_again() -> AbstractContextManager[Any]:
                 run.end(None)
 
     return mock.patch.object(LiveRuns, "lost", lost)
+
+
+def no_drain() -> AbstractContextManager[Any]:
+    """Have a host that was drained keep its shards."""
+    return mock.patch.object(ClusterTables, "drain", return_value=True)
+
+
+def no_look_back() -> AbstractContextManager[Any]:
+    """Begin a schedule anew at each host, whatever the one before has missed."""
+
+    async def look_back(_: object, now: float, __: object) -> float:
+        return now
+
+    return mock.patch.object(TriggerService, "look_back", look_back)

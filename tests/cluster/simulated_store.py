@@ -46,10 +46,16 @@ class Network:
         self.loop = loop
         self.random = random.random
         self.loss, self.longest = loss, longest
+        self.is_away = False
+        """True while the database is away: what is sent to it is lost, and so is what hosts say to each other by it."""
 
     def calm(self) -> None:
         """Delay nothing from now on, and lose nothing but notices."""
-        self.loss, self.longest = 0.0, 0.001
+        self.loss, self.longest, self.is_away = 0.0, 0.001, False
+
+    def loses(self) -> bool:
+        """Return True for a request, or an answer, that is lost."""
+        return self.random() < self.loss or self.is_away
 
     def send(self, arrive: Callable[..., object], *args: Any) -> None:
         """Call a function as no host, later: mostly a little, sometimes by up to 300 ms."""
@@ -93,12 +99,12 @@ class SimulatedStore(MemoryClusterStore):
 
     def _do_there(self, do: Callable[[], Any], answer: asyncio.Future[Any]) -> None:
         network = self.network
-        is_lost = network.random() < network.loss
+        is_lost = network.loses()
         try:
             found = None if is_lost else do()
         except JournalError as error:
             found = error
-        if is_lost or network.random() < network.loss:
+        if is_lost or network.loses():
             found = self._lost()
         network.send(self.process.call, _answer, answer, found)
 
@@ -108,7 +114,7 @@ class SimulatedStore(MemoryClusterStore):
 
     def _write_there(self, batch: list[WaitingCall]) -> None:
         network = self.network
-        results: list[Any] = [] if network.random() < network.loss else self._commit(batch)
+        results: list[Any] = [] if network.loses() else self._commit(batch)
         network.send(self.process.call, self._committed, batch, results)  # an answer that was lost is looked up
 
     def receive(self, notice: Notice) -> None:
@@ -156,7 +162,7 @@ class SimulatedTransport(MemoryTransport):
         self._network = network
 
     def send(self, host: str, packet: bytes) -> None:
-        if self._network.random() >= self._network.packets:
+        if self._network.random() >= self._network.packets and not self._network.is_away:
             self._network.send(self._arrive, host, packet)
 
     def _arrive(self, host: str, packet: bytes) -> None:

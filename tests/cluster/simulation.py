@@ -18,13 +18,15 @@ import protocols.ids
 from actors import ActorSystem, AgentPool, delivery
 from actors.agents.agent import Agent
 from actors.app.journal_service import JournalService
+from actors.app.trigger_service import TriggerService
 from actors.cluster.tenure import TenureWindow
 from actors.storage.cluster_memory import MemoryDatabase
 from actors.testing.scheduler import DeterministicDispatcher
 from protocols.cluster import shard_of
 from protocols.errors import NodeStoppedError
 from protocols.journal import JournalError
-from tests.cluster.laws import SLACK, Begin, Ledger, Outage
+from tests.cluster.laws import SLACK, Begin, ErrorLog, Ledger, Outage
+from tests.cluster.schedule import TIMED, inline, missed, planned
 from tests.cluster.simulated_loop import SimulatedClock, SimulatedLoop, SimulatedProcess
 from tests.cluster.simulated_store import Network, SimulatedStore
 
@@ -52,7 +54,7 @@ class Host(SimulatedProcess):
         super().__init__(cluster.loop, f"host{number}")
         self.cluster = cluster
         self.random = Random(f"{cluster.seed}/{number}")
-        self.is_leaving = False
+        self.is_leaving = self.is_drained = False
         self.asks: set[asyncio.Task[None]] = set()
         """Senders, and what callers here wait for."""
         with cluster.loop.of(self):
@@ -61,9 +63,10 @@ class Host(SimulatedProcess):
             self.system = ActorSystem(self.name, clock=cluster.clock, dispatcher=dispatcher)
             keywords: Any = {"cluster": {"url": "postgresql://u@h/d", "shards": SHARDS, "ttl": TTL}}
             services: Any = [partial(JournalService, make=lambda _: self.store)]
-            self.pool: AgentPool[None] = AgentPool(
-                services=services, system=self.system, exit_timeout=1.0, connect_nodes=False, **keywords
-            )
+            keywords |= {"system": self.system, "exit_timeout": 1.0, "connect_nodes": False}
+            if cluster.is_timed:
+                services.append(TriggerService)
+            self.pool: AgentPool[None] = AgentPool(TIMED if cluster.is_timed else None, services=services, **keywords)
 
     @property
     def is_well(self) -> bool:
@@ -85,6 +88,10 @@ class Host(SimulatedProcess):
         for number in range(2):
             self._note(self.loop.create_task(self._send(f"{self.name}.{number}")))
         self._note(self.loop.create_task(self._send_live()))
+
+    async def drain(self) -> None:
+        """Give all nodes to the others, and run on."""
+        await self.pool.cluster.drain()
 
     async def leave(self) -> None:
         """Give everything back, and end."""
@@ -182,8 +189,8 @@ class Host(SimulatedProcess):
 class Cluster:
     """The hosts of one seed, and what befalls them."""
 
-    def __init__(self, loop: SimulatedLoop, seed: int) -> None:
-        self.loop, self.seed = loop, seed
+    def __init__(self, loop: SimulatedLoop, seed: int, *, is_timed: bool) -> None:
+        self.loop, self.seed, self.is_timed = loop, seed, is_timed
         self.random = Random(seed)
         self.clock = SimulatedClock(loop)
         self.database = MemoryDatabase(now=lambda: 1_000.0 + loop.time())
@@ -192,6 +199,8 @@ class Cluster:
         self.network = Network(loop, Random(f"network {seed}"), loss=loss, longest=longest)
         self.ledger = Ledger(self.database, shards=SHARDS, ttl=TTL, most=CONCURRENCY)
         self.hosts: list[Host] = []
+        self.plan: list[asyncio.TimerHandle] = []
+        """What befalls the hosts besides, at its time."""
 
     async def join(self) -> None:
         """Begin another host."""
@@ -204,22 +213,46 @@ class Cluster:
         """Disturb the hosts, let them rest, and end them."""
         for _ in range(_HOSTS):
             await self.join()
+        if self.seed % 5 in (1, 2):
+            self._plan()
         while (pause := 3.0 * self.random.random()) < DURATION - self.loop.time():
             await self.clock.sleep(pause)
             await self._disturb()
         self.network.calm()
+        for timer in self.plan:
+            timer.cancel()
         for host in self.hosts:
             self._thaw(host)
-        if not any(host.is_well for host in self.hosts):
+        if not any(host.is_well and not host.is_drained for host in self.hosts):
             await self.join()
         await self._rest()
+        self._check_rest()
         await self._end()
+
+    def _plan(self) -> None:
+        """Have the database be away for a time, and a host drained."""
+        random = Random(f"more {self.seed}")
+        began, end = DURATION * random.random(), (TTL + 0.9 * SLACK) * random.random()
+        later = self.loop.call_later
+        self.plan = [later(began, self._away, True), later(began + end, self._away, False)]
+        self.plan.append(later(DURATION * random.random(), self._drain, random))
+
+    def _away(self, is_away: bool) -> None:
+        self.network.is_away = is_away
+        self.ledger.changes.append(self.loop.time())
+
+    def _drain(self, random: Random) -> None:
+        host = random.choice(self.hosts)
+        if host.is_well and host.pool.is_running:
+            self.ledger.changes.append(self.loop.time())
+            host.is_drained = True
+            host.run(host.drain())
 
     async def _disturb(self) -> None:
         random, now = self.random, self.loop.time()
         well = [host for host in self.hosts if host.is_well]
         way = random.random()
-        if len(well) < 2 or way < 0.2:
+        if sum(not host.is_drained for host in well) < 2 or way < 0.2:
             await self.join()
             return
         host = random.choice(well)
@@ -259,6 +292,14 @@ class Cluster:
         if waiting:
             self.ledger.broken.append(f"L5: {len(waiting)} callers wait for ever")
 
+    def _check_rest(self) -> None:
+        self.ledger.rested = self.database.now()
+        if self.is_timed:
+            self.ledger.broken += missed(self.ledger)
+        for host in self.hosts:
+            if host.is_drained and host.is_well and (shards := self._shards(host)):
+                self.ledger.broken.append(f"L8: {host.name} was drained, and has the shards {shards}")
+
     async def _end(self) -> None:
         for host in self.hosts:
             if not host.is_dead and not host.is_leaving:
@@ -291,17 +332,6 @@ class Cluster:
                 left = {task for task in left if not task.done()}
 
 
-class _Log(logging.Handler):
-    """Collects what is logged as an error."""
-
-    def __init__(self, broken: list[str]) -> None:
-        super().__init__(logging.ERROR)
-        self.broken = broken
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.broken.append(f"log: {self.format(record)}")
-
-
 def _ids(seed: int) -> Callable[[], list[str]]:
     random = Random(f"ids {seed}")
     return lambda: [f"{random.getrandbits(128):032x}" for _ in range(256)]
@@ -324,8 +354,14 @@ def _system(loop: SimulatedLoop, _: object) -> ActorSystem:
     return host.system
 
 
-def simulate(seed: int, spread: str = "") -> Ledger:
-    """Play a seed to its end, with a node that lives at all hosts; what broke is in `broken` of the ledger."""
+def simulate(seed: int, spread: str = "", *, is_timed: bool = False) -> Ledger:
+    """Play a seed to its end; what broke is in `broken` of the ledger.
+
+    Args:
+        seed: decides what happens.
+        spread: a node that lives at all hosts.
+        is_timed: True for one more node, with a schedule.
+    """
     loop = SimulatedLoop()
     randoms = Random(f"hosts {seed}")
     gc.disable()  # what it frees, and when, would differ from time to time
@@ -334,11 +370,12 @@ def simulate(seed: int, spread: str = "") -> Ledger:
         mock.patch("protocols.ids._batch", _ids(seed)),
         mock.patch.object(TenureWindow, "start", _start),
         mock.patch("actors.cluster.host.Random", partial(_random, randoms)),
+        mock.patch.object(ActorSystem, "in_thread", inline),
         mock.patch("actors.runtime.background_loop.ActorSystem.of", partial(_system, loop)),
     ):
         try:
             asyncio.set_event_loop(loop)
-            return loop.run_until_complete(_play(loop, seed, spread))
+            return loop.run_until_complete(_play(loop, seed, spread, is_timed=is_timed))
         finally:
             protocols.ids._ready.clear()  # pyright: ignore[reportPrivateUsage]
             asyncio.set_event_loop(None)
@@ -346,15 +383,16 @@ def simulate(seed: int, spread: str = "") -> Ledger:
             gc.enable()
 
 
-async def _play(loop: SimulatedLoop, seed: int, spread: str) -> Ledger:
-    cluster = Cluster(loop, seed)
+async def _play(loop: SimulatedLoop, seed: int, spread: str, *, is_timed: bool) -> Ledger:
+    cluster = Cluster(loop, seed, is_timed=is_timed)
     ledger = cluster.ledger
     ledger.spread = spread
-    handler = _Log(ledger.broken)
+    handler = ErrorLog(ledger.broken)
     _LOG.addHandler(handler)
     loop.set_exception_handler(lambda _, context: ledger.broken.append(f"loop: {context}"))
     try:
-        await cluster.play()
+        with planned(cluster.database.now):
+            await cluster.play()
     finally:
         _LOG.removeHandler(handler)
     ledger.broken[:] = ledger.check()

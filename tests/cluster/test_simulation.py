@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +30,11 @@ def test_no_run_of_a_node_that_lives_at_all_hosts_is_lost(seed: int) -> None:
     assert simulate(seed, spread="c").broken == []
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_each_time_of_a_schedule_has_a_run(seed: int) -> None:
+    assert simulate(seed, is_timed=True).broken == []
+
+
 def test_a_seed_is_the_same_each_time() -> None:
     first, second = simulate(7), simulate(7)
     assert first.begins == second.begins
@@ -51,13 +57,16 @@ def test_looks_find_what_no_notice_has_told(seed: int) -> None:
         (mutations.no_notices_and_no_looks, 0, "L1"),
         (mutations.no_notices_and_no_looks, 0, "L5"),
         (mutations.asked_again, 0, "L7"),
+        (mutations.no_drain, 0, "L8"),
+        (mutations.no_look_back, 0, "L9"),
     ],
 )
 def test_a_mutation_is_caught(mutation: Callable[[], AbstractContextManager[None]], first: int, laws: Any) -> None:
     """It is caught by the first seed, or by a later one where other changes have moved the disturbances."""
+    play = partial(simulate, is_timed=laws == "L9")
     with mutation():
         seeds = range(first, first + ENOUGH)
-        caught = next((seed for seed in seeds if any(one.startswith(laws) for one in simulate(seed).broken)), None)
+        caught = next((seed for seed in seeds if any(one.startswith(laws) for one in play(seed).broken)), None)
     assert caught is not None
 
 
