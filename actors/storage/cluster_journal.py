@@ -37,9 +37,16 @@ class _BatchRead(Generic[K, T]):
                 return self._read(of_cluster(tables), keys)
 
             self._asked = (keys, asyncio.ensure_future(self._journal.read(begin)))
+            self._asked[1].add_done_callback(_retrieved)
         asked, reading = self._asked
         asked.append(key)
         return await asyncio.shield(reading)
+
+
+def _retrieved(reading: "asyncio.Task[Any]") -> None:
+    """See the failure of a read for which all who asked wait no more; asyncio would log it."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 class ShardCall:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec.structs import replace
+
 from actors.storage.cluster_memory import MemoryClusterStore, MemoryDatabase, MemoryTransport
 from protocols.journal import JournalError
 from tests.cluster.simulated_loop import SimulatedClock
@@ -141,7 +143,7 @@ class SimulatedStore(MemoryClusterStore):
     def wrap(self, wrapped: Callable[[Any], Callable[[], Any]]) -> None:
         """Replace the change that waits last."""
         waiting: Any = self._queue[-1]
-        self._queue[-1] = waiting._replace(operation=WrappedCall(waiting.operation, wrapped(waiting.operation)))
+        self._queue[-1] = replace(waiting, operation=WrappedCall(waiting.operation, wrapped(waiting.operation)))
 
     def _noted(self, settle: Callable[[], Any], one: Acknowledgement, lease: Lease) -> Callable[[], Any]:
         def settle_and_note() -> Any:
