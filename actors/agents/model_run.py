@@ -107,7 +107,7 @@ class ModelRun(Execution):
         """Run the model. A failure notes what there is."""
         tools.lost = usage = RunUsage()
         lost.set(usage)
-        with self.agent.using_thread_executor(TOOL_THREADS), captured_messages() as messages:
+        with self.agent.using_thread_executor(TOOL_THREADS), tools.ending_hooks(), captured_messages() as messages:
             request.node.follow_cost(request, partial(cost_up_to_now, messages, tools.attempts.copy(), usage))
             try:
                 if request.sink is None and request.options.include_agent_tools:

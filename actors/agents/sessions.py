@@ -1,7 +1,6 @@
 """The memories of one agent: its own, and one for each session of the people it talks to."""
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from weakref import WeakValueDictionary
@@ -11,6 +10,7 @@ from pydantic_ai.messages import ModelMessage
 from actors.agents.memory import Memory, dump_messages
 from actors.runtime.envelope import current
 from actors.runtime.log import warn_once
+from protocols.clock import Clock
 from protocols.session import OWN
 
 DEFAULT_SESSIONS = 1_000
@@ -43,17 +43,21 @@ class Sessions:
         self._kept: OrderedDict[str, tuple[Memory, int, float]] = OrderedDict()
         """The memory of each session, its bytes, and when it was used last."""
         self._bytes = 0
+        self._clock: Clock | None = None
+        """That of the system of the last run; None without a `lifetime`, and before the first run."""
         self._used: WeakValueDictionary[str, Memory] = WeakValueDictionary()
         """The memories that are kept, and those of open runs."""
         self._lock = threading.Lock()
 
     def names(self) -> tuple[str, ...]:
         """Return the sessions in memory; the one that was used last comes last."""
+        self._expire()
         with self._lock:
             return tuple(self._kept)
 
     def get(self, session: str) -> tuple[ModelMessage, ...]:
         """Return what is in memory of a session, oldest first. Empty for an unknown session."""
+        self._expire()
         memory = self._used.get(session)
         return () if memory is None else memory.messages
 
@@ -97,10 +101,12 @@ class Sessions:
         """Keep the memory of a run that was successful, as the one that was used last."""
         if session == OWN or memory.is_forgotten:
             return
+        if self._lifetime is not None and (scope := current.get()) is not None:
+            self._clock = scope.cell.system.clock
         with self._lock:
             size = memory.size
             self._bytes += size - self._kept.pop(session, (None, 0, 0.0))[1]
-            self._kept[session] = (memory, size, 0.0 if self._lifetime is None else now())
+            self._kept[session] = (memory, size, 0.0 if self._clock is None else self._clock.now())
             is_full = False
             while len(self._kept) > self._most or (self._bytes > MOST_BYTES and len(self._kept) > 1):
                 _, (_, size, _) = self._kept.popitem(last=False)
@@ -110,15 +116,9 @@ class Sessions:
             warn_once("an agent has more sessions than it may keep, and forgets the oldest; add `storage` to keep them")
 
     def _expire(self) -> None:
-        if self._lifetime is None:
+        if self._lifetime is None or self._clock is None:
             return
-        kept, due = self._kept, now() - self._lifetime
+        kept, due = self._kept, self._clock.now() - self._lifetime
         with self._lock:  # a session with an open run is not lost by it: the run has its memory, and keeps it again
             while (oldest := next(iter(kept), None)) is not None and kept[oldest][2] <= due:
                 self._bytes -= kept.pop(oldest)[1]
-
-
-def now() -> float:
-    """Return the time of the system whose handler makes this call."""
-    scope = current.get()
-    return time.monotonic() if scope is None else scope.cell.now()

@@ -1,17 +1,20 @@
 """Tool calls: timed, published as events, and stored for the message of the run."""
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar, cast
 
 from pydantic_ai import RunContext
-from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, WrapToolExecuteHandler
+from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, WrapRunHandler, WrapToolExecuteHandler
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart, ToolReturnPart, tool_return_ta
 from pydantic_ai.models import ModelRequestContext
+from pydantic_ai.run import AgentRunResult
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool, WrapperToolset
 from pydantic_ai.usage import RunUsage
@@ -36,7 +39,7 @@ T = TypeVar("T")
 class ToolCallLog:
     """The tool calls of one run, in the order of their ends. Made inside the actor, whose system publishes them."""
 
-    __slots__ = ("_system", "attempts", "calls", "done", "lost", "message_id", "request")
+    __slots__ = ("_system", "attempts", "calls", "done", "hooks", "lost", "message_id", "request")
 
     def __init__(self, request: RunRequest) -> None:
         scope = current.get()
@@ -51,6 +54,17 @@ class ToolCallLog:
         self.lost = RunUsage()
         """Counts the requests of this attempt whose usage is not known."""
         self.calls: list[ToolCallInfo] = []
+        self.hooks: asyncio.Task[Any] | None = None
+        """The task of the hooks of this attempt; None for one without tools."""
+
+    @contextmanager
+    def ending_hooks(self) -> Generator[None]:
+        """Leave no task of hooks behind."""
+        try:
+            yield
+        finally:
+            if self.hooks is not None:
+                self.hooks.cancel()
 
     def begin(self, call: ToolCallPart) -> None:
         """Publish the start of a call."""
@@ -117,6 +131,12 @@ class ToolCallRecorder(AbstractCapability[Any]):
     def get_wrapper_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
         """Let the tools know when the run must be over."""
         return _DeadlineToolset(toolset)
+
+    async def wrap_run(self, ctx: RunContext[Any], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
+        """Note the task that pydantic_ai makes for this: it waits forever if the run is cancelled as it begins."""
+        if (log := call_log.get()) is not None:
+            log.hooks = asyncio.current_task()
+        return await handler()
 
     async def after_model_request(
         self, ctx: RunContext[Any], *, request_context: ModelRequestContext, response: ModelResponse

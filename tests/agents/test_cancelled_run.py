@@ -21,9 +21,10 @@ from actors.testing.clock import ManualClock
 from actors.testing.faults import cut, no_answer, refusal, silence
 from actors.testing.hostile_server import HostileServer, Reply
 from actors.testing.leak import Census
-from actors.testing.models import scripted_model, served_model, tool_call
+from actors.testing.models import echo_model, scripted_model, served_model, tool_call
 from actors.testing.openai_answer import Answer
 from actors.testing.scheduler import close
+from actors.testing.settle import settle
 from protocols.errors import NodeStoppedError, RunCancelledError, RunTimeoutError
 from protocols.events import RunCancelled, RunStarted
 from protocols.model_events import ToolAbandoned
@@ -261,3 +262,18 @@ async def test_a_tool_that_ends_or_can_be_cancelled_is_not_reported(actor_system
     await agent.complete_tasks()
 
     assert seen == []
+
+
+async def test_a_run_that_is_cancelled_in_any_turn_of_its_loop_leaves_no_task(actor_system: ActorSystem) -> None:
+    def look() -> str:
+        return "nothing"
+
+    async with Agent("a", model=echo_model(), tools=[look], session=False) as agent:
+        for turns in range(60):
+            run = asyncio.ensure_future(agent.run("Go"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            run.cancel()
+            await asyncio.wait([run])
+            await settle()
+            assert [task for task in asyncio.all_tasks() if "ScopedTask" in str(task)] == []
