@@ -21,6 +21,8 @@ from protocols.errors import ConfigError
 from protocols.ring import weight
 
 if TYPE_CHECKING:
+    from actors.runtime.system import ActorSystem
+    from actors.testing.clock import ManualClock
     from actors.testing.models import RecordingModel
 
 
@@ -195,35 +197,38 @@ async def test_a_session_is_bounded_by_prompts_and_by_tokens() -> None:
     assert [prompts[0][0] for prompts in said(model)] == ["0", "0", "1", "2"]
 
 
-async def test_a_session_is_forgotten_some_time_after_its_last_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    time = [0.0]
-    monkeypatch.setattr(sessions_module, "now", lambda: time[0])
+async def test_a_session_is_forgotten_some_time_after_its_last_run(
+    actor_system: ActorSystem, manual_clock: ManualClock
+) -> None:
     agent = Agent("a", model=echo_model(), session_ttl=60.0)
+    actor_system.start(agent.factory())
     await agent.run("x", session="alice")
-    time[0] = 40.0
+    await manual_clock.advance(40.0)
     await agent.run("x", session="bob")
-    time[0] = 80.0
-    await agent.run("x", session="bob")
+    await manual_clock.advance(40.0)
 
     assert agent.sessions.names() == ("bob",)
+    assert agent.sessions.get("alice") == ()
+    await agent.run("x", session="bob")
     assert len(agent.sessions.get("bob")) == 4
 
 
-async def test_a_session_with_an_open_run_is_not_forgotten_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    time, release = [0.0], asyncio.Event()
-    monkeypatch.setattr(sessions_module, "now", lambda: time[0])
+async def test_a_session_with_an_open_run_is_not_forgotten_by_time(
+    actor_system: ActorSystem, manual_clock: ManualClock
+) -> None:
+    release = asyncio.Event()
     agent = Agent("a", model=echo_model(), session_ttl=60.0)
+    actor_system.start(agent.factory())
     await agent.run("before", session="alice")
     run = asyncio.ensure_future(agent.run("during", session="alice", model=slow_model(release)))
     await settle()
-    time[0] = 80.0
+    await manual_clock.advance(80.0)
     await agent.run("x", session="bob")
     release.set()
     await run
 
     assert len(agent.sessions.get("alice")) == 4
-    time[0] = 200.0
-    await agent.run("x", session="bob")
+    await manual_clock.advance(120.0)
     assert agent.sessions.get("alice") == ()
 
 
