@@ -145,6 +145,10 @@ class ClusterStore(MailboxJournal, Protocol):
         """Have the host of a message told that its caller waits no more."""
         ...
 
+    async def given_up(self, mailbox: str) -> list[tuple[bytes, EndOutcome]]:
+        """Return the open messages of a mailbox for which no caller waits any more, and how they are to end."""
+        ...
+
     async def look(self, leases: Sequence[Lease], expected: Collection[bytes]) -> Notice:
         """Return what notices may have been lost.
 

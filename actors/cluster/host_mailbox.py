@@ -77,7 +77,11 @@ class HostMailbox(DurableMailbox):
         self._replace(window)
         await before.close(0)
         await self.context.restore()
+        given_up = await store.given_up(self.name)
         if self._host.holds(lease) and self.window is window:
+            for id, outcome in given_up:  # the host of before may have passed them over for those that came later
+                if not self.answers.is_awaited(id):
+                    self.give_up(id, outcome)
             window.start()
         await self._find_all()
 

@@ -103,6 +103,7 @@ class ClusterJournal(SqlJournal):
         """The shards that a transaction locks."""
         self._finding = _BatchRead[bytes, dict[bytes, Outcome]](self, lambda tables, ids: tables.find_all(ids))
         self._opening = _BatchRead[str, set[str]](self, lambda tables, _: tables.with_open())
+        self._giving_up = _BatchRead[str, list[tuple[Any, ...]]](self, lambda tables, _: tables.given_up())
         self._leased: dict[Lease, MailboxJournal] = {}
         self.tell: Callable[[Notice], object] = lambda _: None
         """Called with each notice."""
@@ -163,6 +164,10 @@ class ClusterJournal(SqlJournal):
         if not after and mailbox not in await self._opening.of(mailbox):
             return []
         return await super().waiting(mailbox, after, limit)
+
+    async def given_up(self, mailbox: str) -> list[tuple[bytes, EndOutcome]]:
+        """Return the open messages of a mailbox for which no caller waits any more, and how they are to end."""
+        return [(id, outcome) for id, outcome, name in await self._giving_up.of(mailbox) if name == mailbox]
 
     def expect(self, id: bytes) -> Commit[None]:
         """Have this host told when a message ends."""

@@ -211,11 +211,14 @@ class ClusterTables(JournalTables):
         own = {lease.shard for lease in leases}
         mailboxes = [one for one in self.with_open() if shard_of(one, self.shards) in own]
         rows = self._found("SELECT id FROM message WHERE id = ANY(?) AND done IS NULL", [*expected]) if expected else []
-        all = self._found(_GIVEN_UP.format("TRUE"))
-        given_up = [(id, how) for id, how, mailbox in all if shard_of(mailbox, self.shards) in own]
+        given_up = [(id, how) for id, how, mailbox in self.given_up() if shard_of(mailbox, self.shards) in own]
         open = {id for (id,) in rows}
         ended = tuple(id for id in expected if id not in open)
         return Notice(tuple(mailboxes), ended, tuple(given_up), self._value(_FREE) > 0)
+
+    def given_up(self) -> list[tuple[Any, ...]]:
+        """Return the open messages for which no caller waits any more, how they are to end, and their mailboxes."""
+        return self._found(_GIVEN_UP.format("TRUE"))
 
     def with_open(self) -> set[str]:
         """Return the mailboxes that have open messages."""
