@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 ENOUGH = 60
 """Seeds after which a mutation must have been caught."""
 FOUND = (901, 1197, 2225)
-"""Seeds that have found a fault: a read for which all waited no more was logged as an error; the next host delivered what
-its caller had given up after what came later; a caller gave up while the journal of its host was being closed."""
+"""Seeds that have found a fault: a read for which all waited no more was logged as an error; the next host delivered
+what its caller had given up after what came later; a caller gave up while the journal of its host was being closed."""
 
 
 @pytest.mark.parametrize("seed", [*range(200), *FOUND])
