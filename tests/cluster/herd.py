@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import select
 import signal
 import subprocess
@@ -12,13 +13,30 @@ import time
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from protocols.cluster import shard_of
+from tests.cluster.worker import NODES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.storage.postgres_server import PostgresServer
+
 PATIENCE = 120.0
 """Seconds after which a herd that does nothing is given up."""
-MANIFEST = "name: shop\ncluster: {engine: postgres, url: '%s', ttl: %ss, shards: 16}\n"
+MANIFEST = "name: shop\ncluster: {engine: postgres, url: '%s', ttl: %ss, shards: 8}\n"
+SHARDS = 8
+"""So few that no host can have those of all nodes."""
+HOMES = ", ".join(f"('shop/{name}', {shard_of(f'shop/{name}', SHARDS)})" for kind in NODES for name in kind)
+NOTE_ENDS = f"""SET search_path = understage_journal_1; CREATE TABLE home(mailbox, no) AS VALUES {HOMES};
+CREATE TABLE ended(writer TEXT, owner TEXT);
+CREATE FUNCTION note_end() RETURNS trigger LANGUAGE plpgsql SET search_path = understage_journal_1 AS $$
+BEGIN INSERT INTO ended VALUES ((SELECT host FROM lane WHERE xmin = pg_current_xact_id()::xid),
+  (SELECT owner FROM home JOIN shard USING (no) WHERE mailbox = NEW.mailbox)); RETURN NULL; END $$;
+CREATE TRIGGER note_end AFTER UPDATE ON message FOR EACH ROW WHEN (OLD.done IS NULL AND NEW.done IS NOT NULL)
+  EXECUTE FUNCTION note_end()
+"""
+"""Has the database note who ends a message, and who has the lease of its node in that moment."""
 
 
 class Herd:
@@ -26,12 +44,14 @@ class Herd:
 
     Args:
         folder: where they have their manifest and their log.
-        url: the database.
+        server: the database.
         ttl: seconds of a lease.
+        manifest: what they share, but for the address of the database and the ttl.
     """
 
-    def __init__(self, folder: Path, url: str, ttl: float) -> None:
+    def __init__(self, folder: Path, server: PostgresServer, ttl: float, manifest: str = MANIFEST) -> None:
         self.folder = folder
+        self.server = server
         self.ttl = ttl
         self.alive: dict[str, subprocess.Popen[str]] = {}
         self.gaps: list[float] = []
@@ -42,7 +62,7 @@ class Herd:
         self._born = 0
         self._read = 0
         self._lines: list[list[Any]] = []
-        (folder / "agents.yml").write_text(MANIFEST % (url, ttl))
+        (folder / "agents.yml").write_text(manifest % (server.url, ttl))
 
     def __enter__(self) -> Herd:
         return self
@@ -97,10 +117,14 @@ class Herd:
         if ready:
             os.read(self._bell, 65_536)
 
-    def busy(self) -> list[str]:
-        """Return the processes in which nodes work now; one that has just begun may have none yet."""
-        found: list[str] = self.wait(lambda: [name for name in self.alive if self._nodes(name)])
-        return found
+    def hosts(self) -> list[str]:
+        """Return the processes in which nodes work now."""
+        return [name for name in self.alive if self._nodes(name)]
+
+    def busy(self, least: int = 1) -> list[str]:
+        """Wait for so many `hosts`; one that has just begun may have no node yet."""
+        self.wait(lambda: len(self.hosts()) >= least)
+        return self.hosts()
 
     def _nodes(self, name: str) -> set[str]:
         now = time.monotonic()
@@ -116,19 +140,46 @@ class Herd:
 
     def kill(self, name: str) -> None:
         """Kill a process, and wait until each of its busy nodes has an effect elsewhere."""
-        process = self.alive.pop(name)
         nodes = self._nodes(name)
-        process.kill()
-        process.communicate()
+        self._end(name)
         self._taken_over(name, nodes, time.monotonic())
 
     def freeze(self, name: str) -> None:
         """Stop a process until its nodes have gone on elsewhere, then let it go on."""
-        process = self.alive[name]
         nodes = self._nodes(name)
-        process.send_signal(signal.SIGSTOP)
+        os.kill(self._pid(name), signal.SIGSTOP)
         self._taken_over(name, nodes, time.monotonic())
-        process.send_signal(signal.SIGCONT)
+        os.kill(self._pid(name), signal.SIGCONT)
+
+    def _end(self, name: str) -> None:
+        process = self.alive.pop(name)
+        process.kill()
+        process.communicate()
+
+    def _pid(self, name: str) -> int:
+        return self.alive[name].pid
+
+    async def disturb(self, kills: int, freezes: int, chance: random.Random) -> None:
+        """Kill and freeze processes in any order, each after some work, and say what came of each."""
+        await self.server.execute(NOTE_ENDS)
+        disturbances = [*[self.kill] * kills, *[self.freeze] * freezes]
+        chance.shuffle(disturbances)
+        for disturb in disturbances:
+            self.effects(chance.randint(1, 200))
+            known = len(self.gaps)
+            disturb(chance.choice(self.busy(2)))
+            print(disturb.__name__, [round(gap, 2) for gap in self.gaps[known:]], flush=True)  # noqa: T201 - it takes minutes
+
+    async def summary(self) -> str:
+        """Return what the processes have done. Raises AssertionError if one wrote without the lease of a node."""
+        count = "SELECT count(*) FROM understage_journal_1.ended"
+        ends, stray = [await self.server.value(count + " WHERE owner IS DISTINCT FROM writer" * n) for n in range(2)]
+        effects = Counter((line[3], line[4]) for line in self.lines() if line[2] == "effect")
+        accepted, again = sum(line[2] == "accepted" for line in self.lines()), effects.total() - len(effects)
+        assert (stray, ends > accepted / 2) == (0, True), f"{stray} of {ends} were ended without the lease"
+        gaps = sorted(self.gaps)
+        where = f"{len(gaps)} nodes went on elsewhere after {gaps[len(gaps) // 2]:.1f} s (median), {gaps[-1]:.1f} s"
+        return f"{accepted} accepted, {again} of {effects.total()} effects again, {ends} ended by the owner; {where}"
 
     def _taken_over(self, name: str, nodes: set[str], since: float) -> None:
         def others() -> dict[str, float]:

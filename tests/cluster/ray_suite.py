@@ -10,20 +10,20 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from functools import partial
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from actors import AgentPool
-from actors.cluster.ray_placement import GROUPS
-from actors.cluster.ray_transport import RayTransport
-from protocols.cluster import HostRecord
 from protocols.errors import NodeStartError
 from protocols.journal import JournalError
-from protocols.transport import MOST_FRAME_BYTES, Credit
-from tests.cluster.ray_work import Echo, Standing
+from protocols.transport import Credit
+from tests.cluster import test_transport_contract as contract
+from tests.cluster.herd import SHARDS, Herd
+from tests.cluster.ray_work import Placed
+from tests.cluster.worker import NODES as WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from tests.storage.postgres_server import PostgresServer
 
 PATIENCE = 60.0
-DEATHS = 12
 NODES = ("clerk", "booker", "packer", "driver")
 MANIFEST = """
 name: shop
-cluster: {{engine: ray, address: "{address}", hosts: 2, url: "{url}", ttl: 2s, shards: 8}}
+cluster: {{engine: ray, address: "{address}", hosts: {hosts}, url: "{url}", ttl: {ttl}s, shards: {shards}}}
 allow_imports: [tests.cluster.ray_work]
 agents:
 """
 NODE = "  {}: {{type: callback, callback: 'tests.cluster.ray_work:handle', durable: true, max_concurrency: 1}}\n"
+HERDED = "  {0}: {{{1}type: callback, callback: 'tests.cluster.ray_work:{0}', durable: true, max_concurrency: 1}}\n"
 TALKER = "  talker: {type: callback, callback: 'tests.cluster.ray_work:handle', max_concurrency: 1}\n"
 
 
@@ -56,7 +56,7 @@ def address(log: Path) -> str:
     """A Ray whose processes know the log. It ends with the namespace."""
     os.environ["UNDERSTAGE_LOG"] = str(log)
     cluster: Any = import_module("ray.cluster_utils").Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
+        initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False}
     )
     return str(cluster.address)
 
@@ -64,9 +64,8 @@ def address(log: Path) -> str:
 @pytest.fixture
 def file(tmp_path: Path, address: str, postgres: PostgresServer) -> Path:
     path = tmp_path / "agents.yml"
-    path.write_text(
-        MANIFEST.format(address=address, url=postgres.url) + "".join(NODE.format(one) for one in NODES) + TALKER
-    )
+    head = MANIFEST.format(address=address, hosts=2, url=postgres.url, ttl=2, shards=8)
+    path.write_text(head + "".join(NODE.format(one) for one in NODES) + TALKER)
     return path
 
 
@@ -140,9 +139,9 @@ async def callers(pool: AgentPool[Any]) -> list[Any]:
     return [one for one in await pool.cluster.hosts() if one.is_caller]
 
 
-async def full(pool: AgentPool[Any], dead: str = "") -> dict[str, Any]:
-    """Return the hosts of Ray once they have all shards, and one that was killed is known to be dead."""
-    hosts = {name: one for name, one in (await living(pool)).items() if one.id != dead}
+async def full(pool: AgentPool[Any]) -> dict[str, Any]:
+    """Return the hosts of Ray once they have all shards."""
+    hosts = await living(pool)
     return hosts if sum(len(one.shards) for one in hosts.values()) == 8 and len(hosts) == 2 else {}
 
 
@@ -178,27 +177,33 @@ async def test_ray_runs_the_hosts_until_all_are_drained_and_starts_a_killed_one_
     assert text.startswith("2 hosts have no shards any more")
 
 
-@pytest.mark.soak
-async def test_many_killed_hosts_lose_nothing_and_keep_the_order(file: Path, log: Path) -> None:
-    chance, sent, dead, answers = random.Random(1), 0, "", list[asyncio.Task[Any]]()
-    async with AgentPool[Any](file) as pool:
-        for _ in range(DEATHS):
-            hosts = await until(partial(full, pool, dead))
-            for number in range(sent, sent := sent + chance.randint(20, 120)):
-                tickets = [await pool[name].submit(f"{name} {number}") for name in NODES]
-                answers += [asyncio.ensure_future(ticket.answer()) for ticket in tickets]
-            victim = chance.choice([*hosts.values()])
-            os.kill(int(victim.name.rpartition(":")[2]), signal.SIGKILL)
-            dead = victim.id
-        await asyncio.gather(*answers)
-        await asyncio.to_thread(understage, "drain", file, "--all", "--wait")
+class PlacedHerd(Herd):
+    """The hosts that Ray runs and starts again, and a process that asks them. The name of a host is its process id."""
 
-    assert done_in(log) == {str(number): len(NODES) for number in range(sent)}
-    lines = lines_of(log)
-    for node in NODES:
-        firsts = [*dict.fromkeys(int(number) for _, name, number in lines if name == node)]
-        assert firsts == sorted(firsts)
-    assert len(lines) - len(answers) <= DEATHS * len(NODES)
+    def hosts(self) -> list[str]:
+        found = {line[1] for line in self.lines()[-4_000:] if line[2] == "effect"}
+        return [name for name in sorted(found) if self._nodes(name)]
+
+    def _end(self, name: str) -> None:
+        os.kill(int(name), signal.SIGKILL)
+
+    def _pid(self, name: str) -> int:
+        return int(name)
+
+
+@pytest.mark.soak
+async def test_many_deaths_and_freezes_lose_nothing(log: Path, address: str, postgres: PostgresServer) -> None:
+    sources, targets = WORKERS
+    ways = [f"connections: [{{type: node, name: {target}}}], " for target in targets]
+    nodes = [*map(HERDED.format, sources, ways), *(HERDED.format(name, "") for name in targets)]
+    head = MANIFEST.format(address=address, hosts=3, url="%s", ttl="%s", shards=SHARDS)
+    with PlacedHerd(log.parent, postgres, 2.0, head + "".join(nodes)) as herd:
+        herd.start()
+        await herd.disturb(50, 20, random.Random(1))
+        assert herd.stop() == []
+        assert herd.refused() == []
+        print(await herd.summary())  # noqa: T201 - the figures of docs/cluster.md
+        understage("drain", log.parent / "agents.yml", "--all", "--wait")
 
 
 async def test_a_host_that_cannot_open_its_pool_says_why(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,52 +215,42 @@ async def test_a_host_that_cannot_open_its_pool_says_why(file: Path, monkeypatch
             pass
 
 
-@pytest.fixture
-def ray(address: str) -> Iterator[Any]:
-    """Return the library, connected."""
+# ---------------------------------------------------------------------------------------------- packets
+
+
+@pytest.fixture(scope="module")
+def spare(address: str) -> Iterator[list[Any]]:
+    """Return actors of Ray that the tests of packets hand on; this process is connected meanwhile."""
     library: Any = import_module("ray")
     library.init(address, log_to_driver=False)
-    yield library
+    yield []
     library.shutdown()
 
 
-async def test_packets_reach_the_actors_of_hosts_and_come_back(ray: Any) -> None:
-    names = ("one", "gone")
-    settings: dict[str, Any] = {"namespace": "echoes", "num_cpus": 0}
-    echoes = {
-        name: ray.remote(concurrency_groups=GROUPS)(Echo).options(name=name, **settings).remote(name) for name in names
-    }
-    me: Any = Standing("me", [HostRecord(id=name, cluster="echoes", actor=name) for name in names], is_caller=True)
-    arrived: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
-    transport = RayTransport(me)
-    transport.connect(lambda host, packet: arrived.put_nowait((host, packet)))
-    for name in names:
-        transport.send(name, b"early")
-    assert me.noted == [(name, b"early") for name in names]  # by the database, until their actors are found
-    for name in names:
-        await said(transport, arrived, me, name)
-    for size in (0, 1, 300_000, MOST_FRAME_BYTES):
-        packet = (bytes(range(256)) * (size // 256 + 1))[:size]
-        transport.send("one", packet)
-        assert await asyncio.wait_for(arrived.get(), PATIENCE) == ("one", packet)
-    ray.kill(echoes["gone"])
-    transport.send("gone", b"hello")
-    for number in range(200):
-        transport.send("one", str(number).encode())
-    assert [await arrived.get() for _ in range(200)] == [("one", str(number).encode()) for number in range(200)]
-    while ("gone", b"again") not in me.noted:  # by the database, once Ray knows that it does not reach it
-        transport.send("gone", b"again")
-        await asyncio.sleep(0)
-    transport.close()
-    transport.send("one", b"late")
-    assert me.noted[-1] == ("one", b"late")
+@pytest.fixture
+def new_carriers(spare: list[Any]) -> Placed:
+    return Placed(spare)
 
 
-async def said(transport: Any, arrived: Any, me: Any, name: str) -> None:
-    """Wait until Ray reaches an actor, and back."""
-    me.noted.append(None)
-    while me.noted:
+carriers = contract.carriers
+globals().update({
+    name: test for name, test in vars(contract).items()
+    if name.startswith("test_") and "carriers" in signature(test).parameters
+})  # fmt: skip
+
+
+async def test_what_ray_does_not_reach_goes_by_the_database(new_carriers: Placed, carriers: Any) -> None:
+    (_, here), (two, _), (gone, _) = [await carriers.host() for _ in range(3)]
+    noted = new_carriers.caller.noted
+    assert {*noted} == {(two, b""), (gone, b"")}  # until their actors are found
+    await carriers.end(gone)
+
+    async def is_known() -> bool:
+        here.send(gone, b"again")
         await asyncio.sleep(0)
-        me.noted.clear()
-        transport.send(name, b"hello")
-    assert await asyncio.wait_for(arrived.get(), PATIENCE) == (name, b"hello")
+        return noted[-1] == (gone, b"again")
+
+    await until(is_known)
+    here.close()
+    here.send(two, b"late")
+    assert noted[-1] == (two, b"late")

@@ -18,7 +18,7 @@ TTL = 2.0
 
 
 def test_processes_that_are_killed_and_frozen_lose_nothing(tmp_path: Path, postgres: PostgresServer) -> None:
-    with Herd(tmp_path, postgres.url, TTL) as herd:
+    with Herd(tmp_path, postgres, TTL) as herd:
         herd.start(3)
         herd.kill(herd.busy()[0])
         frozen = herd.busy()[0]
@@ -31,19 +31,20 @@ def test_processes_that_are_killed_and_frozen_lose_nothing(tmp_path: Path, postg
         assert herd.stop() == []
 
 
+class StartedAgain(Herd):
+    """Another process begins for each that is killed."""
+
+    def kill(self, name: str) -> None:
+        super().kill(name)
+        self.start()
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(5))
-def test_many_deaths_and_freezes(tmp_path: Path, postgres: PostgresServer, seed: int) -> None:
-    chance = random.Random(seed)
-    with Herd(tmp_path, postgres.url, TTL) as herd:
+async def test_many_deaths_and_freezes(tmp_path: Path, postgres: PostgresServer, seed: int) -> None:
+    with StartedAgain(tmp_path, postgres, TTL) as herd:
         herd.start(3)
-        for death in range(14):
-            herd.effects(chance.randint(1, 200))
-            victim = chance.choice(herd.busy())
-            if death % 14 < 10:
-                herd.kill(victim)
-                herd.start()
-            else:
-                herd.freeze(victim)
+        await herd.disturb(10, 4, random.Random(seed))
         assert herd.stop() == []
         assert herd.refused() == []
+        print(await herd.summary())  # noqa: T201 - the figures of docs/cluster.md

@@ -22,7 +22,7 @@ from tests.storage.postgres_server import REQUIRED
 
 SUITE = Path(__file__).parent / "ray_suite.py"
 ALONE = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c")
-PATIENCE = 900.0
+PATIENCE = 2_400.0
 RAY = {"engine": "ray", "url": "postgresql://u:hidden@h/d"}
 has_ray = importlib.util.find_spec("ray") is not None
 
@@ -35,8 +35,8 @@ def may_be_alone() -> bool:
         return False
 
 
-def run_suite(*options: str) -> None:
-    """Run the tests of `ray_suite.py` in a network of their own, or skip."""
+def run_suite(*options: str) -> str:
+    """Run the tests of `ray_suite.py` in a network of their own, and return what they say; or skip."""
     if not has_ray and os.environ.get(REQUIRED) != "1":
         pytest.skip("Ray is not installed")
     if not may_be_alone():
@@ -50,6 +50,7 @@ def run_suite(*options: str) -> None:
         )  # fmt: skip
 
     assert done.returncode == 0, f"{done.stdout[-6_000:]}\n{done.stderr[-3_000:]}"
+    return done.stdout
 
 
 def test_the_engine_ray_in_a_network_of_its_own() -> None:
@@ -58,7 +59,7 @@ def test_the_engine_ray_in_a_network_of_its_own() -> None:
 
 @pytest.mark.soak
 def test_many_deaths_of_the_hosts_of_ray() -> None:
-    run_suite("-m", "soak")
+    print(run_suite("-m", "soak", "-s"))  # noqa: T201 - the figures of docs/cluster.md
 
 
 @pytest.mark.skipif(not has_ray, reason="Ray is not installed")

@@ -19,8 +19,8 @@ from typing import Any
 from actors import Agent, AgentPool, delivery
 from actors.app.journal_service import JournalService
 
-NODES = 4
-"""Pairs of nodes: each source passes its answers on to its target."""
+NODES = tuple(tuple(f"{kind}{number}" for number in range(4)) for kind in ("source", "target"))
+"""Each source passes its answers on to its target."""
 WAITING = 40
 """Runs of a sender that it waits for at most."""
 
@@ -31,46 +31,54 @@ class Worker:
     Args:
         folder: where the manifest and the log of all processes are.
         name: the name of the process; new for each.
-        rope: file descriptor that gets a byte for each line of the log, so that the parent looks.
+        rope: file descriptor that gets a byte for each line of the log, so that the parent looks; None for none.
     """
 
-    def __init__(self, folder: Path, name: str, rope: int) -> None:
+    def __init__(self, folder: Path, name: str, rope: int | None = None) -> None:
         self.name = name
         self.stopping = asyncio.Event()
         self._folder = folder
         self._rope = rope
-        os.set_blocking(rope, False)
+        if rope is not None:
+            os.set_blocking(rope, False)
         self._file = os.open(folder / "log", os.O_APPEND | os.O_CREAT | os.O_WRONLY)
 
     def log(self, what: str, *values: Any) -> None:
         """Add a line to the log of all processes."""
         os.write(self._file, json.dumps([time.monotonic(), self.name, what, *values]).encode() + b"\n")
-        with suppress(BlockingIOError):
-            os.write(self._rope, b".")
+        if self._rope is not None:
+            with suppress(BlockingIOError):
+                os.write(self._rope, b".")
 
-    def node(self, name: str) -> Any:
-        """Return a node whose handler has an effect."""
+    def handler(self, name: str) -> Any:
+        """Return the handler of a node: it has an effect."""
 
         async def handle(prompt: str) -> str:
             self.log("effect", name, prompt, delivery().attempt)
             await asyncio.sleep(0)
             return prompt
 
-        return Agent.from_callback(handle, name=name, max_concurrency=1, durable=True)
+        return handle
+
+    async def _add_nodes(self, pool: AgentPool[Any]) -> None:
+        for pair in zip(*NODES, strict=True):
+            source, target = (
+                Agent.from_callback(self.handler(name), name=name, max_concurrency=1, durable=True) for name in pair
+            )
+            source.connect_to(target)
+            await pool.add_node(source)
+            await pool.add_node(target)
 
     async def live(self) -> None:
         """Live until it is told to stop."""
         pool: AgentPool[Any] = AgentPool(self._folder / "agents.yml", exit_timeout=5.0)
-        for number in range(NODES):
-            source, target = self.node(f"source{number}"), self.node(f"target{number}")
-            source.connect_to(target)
-            await pool.add_node(source)
-            await pool.add_node(target)
+        if pool.manifest.cluster.engine == "postgres":
+            await self._add_nodes(pool)
         async with pool:
             self.log("opened")
             reading = asyncio.ensure_future(asyncio.to_thread(sys.stdin.readline))
             reading.add_done_callback(lambda _: self.stopping.set())
-            await asyncio.gather(*(self._send(pool, f"source{number}") for number in range(NODES)))
+            await asyncio.gather(*(self._send(pool, name) for name in NODES[0]))
             self.log("sent")
             service: Any = pool.service(JournalService)
             while await service.journal.counts():

@@ -61,6 +61,15 @@ class PostgresServer:
             await connection.execute(statement)
         await connection.close()
 
+    async def value(self, query: str) -> Any:
+        """Return the one value of a query, from outside of any store."""
+        driver: Any = import_module("asyncpg")
+        connection = await driver.connect(self.url)
+        try:
+            return await connection.fetchval(query)
+        finally:
+            await connection.close()
+
     async def empty(self) -> None:
         """Remove all tables."""
         found = "SELECT nspname FROM pg_namespace WHERE nspname = 'public' OR nspname LIKE 'understage%'"
