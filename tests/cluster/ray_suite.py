@@ -248,7 +248,7 @@ async def test_what_ray_does_not_reach_goes_by_the_database(new_carriers: Placed
     async def is_known() -> bool:
         here.send(gone, b"again")
         await asyncio.sleep(0)
-        return noted[-1] == (gone, b"again")
+        return bool(noted[-1] == (gone, b"again"))
 
     await until(is_known)
     here.close()

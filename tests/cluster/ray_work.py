@@ -98,7 +98,8 @@ class Led:
             self._transport.take(host, packet)
 
     def poll(self, host: str) -> list[bytes]:
-        return self._transport.poll(host)
+        packets: list[bytes] = self._transport.poll(host)
+        return packets
 
     def say(self, host: str, packet: bytes) -> None:
         """Send a packet."""
@@ -162,13 +163,13 @@ class Placed:
             self._records.append(HostRecord(id=me, cluster=CLUSTER))
             return me, transport
         name, actor = self._spare.pop() if self._spare else _made()
-        transport = self._transports[me] = LedTransport(actor)
+        led = self._transports[me] = LedTransport(actor)
         self._records.append(HostRecord(id=me, cluster=CLUSTER, actor=name))
         for id, one in self._transports.items():
             if isinstance(one, LedTransport) and not one.is_over:
                 await one.actor.live.remote(id, self._records)
         await reached(self._transports[self.caller.about.id], self.caller)
-        return me, transport
+        return me, led
 
     async def end(self, host: str) -> None:
         ray_module().kill(self._transports[host].actor)

@@ -72,7 +72,8 @@ class Worker:
     async def live(self) -> None:
         """Live until it is told to stop."""
         pool: AgentPool[Any] = AgentPool(self._folder / "agents.yml", exit_timeout=5.0)
-        if pool.manifest.cluster.engine == "postgres":
+        cluster = pool.manifest.cluster
+        if cluster is not None and cluster.engine == "postgres":
             await self._add_nodes(pool)
         async with pool:
             self.log("opened")
