@@ -88,8 +88,8 @@ class Led:
             self._taken.put(None)
             taken = self._taken = SimpleQueue()
             self._host = Standing(me, hosts)
-            self._transport = RayTransport(self._host)
-            self._transport.connect(lambda host, packet: taken.put((host, packet)))
+            transport = self._transport = RayTransport(self._host)
+            transport.connect(lambda host, packet: taken.put((host, packet)))
         self._host.leases.hosts = hosts
         await reached(self._transport, self._host)
 
