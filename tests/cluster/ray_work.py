@@ -70,7 +70,10 @@ class Standing:
 
 
 class Led:
-    """A host that Ray runs, led by a test: it sends what it is told to, and tells what it takes."""
+    """A host that Ray runs, led by a test: it sends what it is told to, and tells what it takes.
+
+    As of `RayHost`, no method may be async: all would run one after the other.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -81,9 +84,14 @@ class Led:
 
     def live(self, me: str, hosts: list[HostRecord]) -> None:
         """Know these hosts, which Ray reaches then; with another id than before it is a new host."""
-        asyncio.run_coroutine_threadsafe(self._live(me, hosts), self._loop).result()
 
-    async def _live(self, me: str, hosts: list[HostRecord]) -> None:
+        async def known() -> None:
+            self._know(me, hosts)
+            await reached(self._transport, self._host)
+
+        asyncio.run_coroutine_threadsafe(known(), self._loop).result()
+
+    def _know(self, me: str, hosts: list[HostRecord]) -> None:
         if self._host.about.id != me:
             self._taken.put(None)
             taken = self._taken = SimpleQueue()
@@ -91,7 +99,6 @@ class Led:
             transport = self._transport = RayTransport(self._host)
             transport.connect(lambda host, packet: taken.put((host, packet)))
         self._host.leases.hosts = hosts
-        await reached(self._transport, self._host)
 
     def packet(self, host: str, packet: bytes) -> None:
         if host in {one.id for one in self._host.leases.hosts}:  # not of the test before
@@ -130,14 +137,14 @@ class LedTransport:
         self.is_over = False
 
     def send(self, host: str, packet: bytes) -> None:
-        self.actor.say.options(concurrency_group="lane", num_returns=0).remote(host, packet)
+        self.actor.say.options(num_returns=0).remote(host, packet)
 
     def connect(self, arrived: Callable[[str, bytes], object]) -> None:
         self.taking = asyncio.ensure_future(self._take(arrived))
 
     async def _take(self, arrived: Callable[[str, bytes], object]) -> None:
         with suppress(ray_module().exceptions.RayActorError):  # it has ended
-            while packets := await self.actor.taken.options(concurrency_group="led").remote():
+            while packets := await self.actor.taken.options(concurrency_group="poll").remote():
                 for host, packet in packets:
                     arrived(host, packet)
 
@@ -189,5 +196,5 @@ class Placed:
 
 def _made() -> tuple[str, Any]:
     """Return a new actor of Ray that a test leads, and its name."""
-    name, actor = uuid4().hex, ray_module().remote(concurrency_groups={**GROUPS, "led": 2})(Led)
+    name, actor = uuid4().hex, ray_module().remote(concurrency_groups=GROUPS)(Led)
     return name, actor.options(name=name, namespace=CLUSTER, num_cpus=0).remote()
