@@ -25,10 +25,11 @@ class Answers:
         self._journal = journal
         self._replies: defaultdict[bytes, list[Reply]] = defaultdict(list)
         self._callers: Counter[bytes] = Counter()
+        self._loop = asyncio.get_running_loop()
 
     def reply(self, id: bytes) -> Reply:
         """Return a future of the answer of a message that is not settled, for one caller."""
-        reply: Reply = AsyncioFuture(loop=asyncio.get_running_loop())
+        reply: Reply = AsyncioFuture(loop=self._loop)
         self._replies[id].append(reply)
         return reply
 

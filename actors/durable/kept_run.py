@@ -49,6 +49,14 @@ class KeptRun(Kept):
     """
 
     is_part = False
+    outbox: Outbox | None = None
+    """Takes what the connections pass on, until the acknowledgement; None before and after."""
+    context: Context | None = None
+    """That of its handler, whose trace the connections continue; None but between its answer and its end."""
+    turn = ""
+    """What a retry and a replay change, and a death does not: after them what has failed may go well."""
+    _outermost: "KeptRun | None" = None  # no reference to itself: a run is freed with its last user
+    _step_journal: StepJournal | None = None
 
     def __init__(
         self,
@@ -62,26 +70,18 @@ class KeptRun(Kept):
         self.run_id = id.hex()
         self.id = id
         self.attempt = attempt
-        self.outbox: Outbox | None = None
-        """Takes what the connections pass on, until the acknowledgement; None before and after."""
         self.has_steps = bool(steps)
         """True if the journal has steps of the run."""
-        self.context: Context | None = None
-        """That of its handler, whose trace the connections continue; None but between its answer and its end."""
         self.texts: list[str] = []
         """What it has read of `add_context`."""
         self.also: list[bytes] = []
         """What ends with it in the journal: all texts that it and its parts have read."""
-        self.turn = ""
-        """What a retry and a replay change, and a death does not: after them what has failed may go well."""
         self.pass_turn: Callable[[], None] = lambda: None
         """Lets a message be delivered that this one waits for, if both of them have to be delivered alone."""
         self.journal = journal
         self._steps = steps
         self._keeps_steps = keeps_steps
         self._places: dict[tuple[str, str], int] = {}
-        self._outermost: KeptRun | None = None  # no reference to itself: a run is freed with its last user
-        self._step_journal: StepJournal | None = None
 
     @property
     def _root(self) -> "KeptRun":

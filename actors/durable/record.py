@@ -213,11 +213,13 @@ def encode_answer(answer: object, most: int = MAX_ANSWER) -> bytes:
     """
     try:
         data = sealed(_pack(_message_record(answer) if is_message(answer) else _unchanged(answer)))
+        if len(data) <= most:
+            return data
         why = f"it has {len(data):,} bytes, and a journal keeps at most {most:,}"
     except Exception as error:  # of msgspec, pydantic, or the user's type
-        data, why = b"", error_text(error).encode("utf-8", "replace").decode()
+        why = error_text(error).encode("utf-8", "replace").decode()
     message_id = answer.message_id if is_message(answer) else ""
-    return data if 0 < len(data) <= most else sealed(_pack(MissingRecord(message_id, why)))
+    return sealed(_pack(MissingRecord(message_id, why)))
 
 
 def returns_equal(message: ChatMessage[Any]) -> bool:

@@ -162,8 +162,8 @@ class SqlJournal:
 
     def stalled(self) -> Commit[Any] | None:
         """Return the last write, while too many wait, or one for too long."""
-        last, since = self._last, self._waiting_since()
-        if last is None or last.done() or since is None:
+        last = self._last
+        if last is None or last.done() or (since := self._waiting_since()) is None:
             return None
         is_slow = len(self._queue) >= MOST_WAITING or self._now() - since > STALLED
         return last if is_slow else None
