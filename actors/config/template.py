@@ -50,6 +50,11 @@ def render_template(text: str, values: Mapping[str, object]) -> str:
     return _PLACE.sub(fill, text)
 
 
+def places(text: str) -> list[str]:
+    """Return the names of the places of a template."""
+    return [match["name"] for match in _PLACE.finditer(text) if match["name"] is not None]
+
+
 def render_path_template(text: str, values: Mapping[str, object]) -> str:
     """Fill the places of a file name; characters of a value that could lead elsewhere become underscores."""
     return render_template(text, {name: _FLAT.sub("_", str(value)) for name, value in values.items()})
@@ -69,16 +74,16 @@ PROMPT_PLACES = frozenset({"prompt", "name", "source", "timestamp", "metadata", 
 TEXT_PLACE = "{text}"
 """Place in the prompt of a file trigger: what the files hold."""
 
-_METADATA = re.compile(r"\{(metadata\[[^{}\[\]]+\])\}")
+_VALUE = re.compile(r"\{((?:metadata|payload)\[[^{}\[\]]+\])\}")
 
 
 def check_session_template(text: str) -> str:
-    """Return a template for the name of a session: places of a trigger, and single values as `{metadata[user]}`."""
-    return check_template(text, frozenset({"name", "source", "type", *_METADATA.findall(text)}))
+    """Return a template for the name of a session: places of a trigger, and single values as `{payload[user]}`."""
+    return check_template(text, frozenset({"name", "source", "type", *_VALUE.findall(text)}))
 
 
 SessionTemplate = Annotated[str, AfterValidator(check_session_template)]
-"""A text with `{name}`, `{source}`, `{type}`, and `{metadata[key]}` for values of the event."""
+"""A text with `{name}`, `{source}`, `{type}`, and `{metadata[key]}` or `{payload[key]}` for values of the event."""
 PathTemplate = Annotated[str, AfterValidator(partial(check_template, names=PATH_PLACES))]
 """A file name with `PATH_PLACES`."""
 ContentTemplate = Annotated[str, AfterValidator(partial(check_template, names=CONTENT_PLACES))]

@@ -45,7 +45,7 @@ class TriggerSpec(Section):
     template: PromptTemplate | None = None
     """Prompt of the run; the event's own text by default."""
     session: SessionTemplate | None = None
-    """Session of the run, as in `{metadata[user]}`; none by default."""
+    """Session of the run, as in `{metadata[user]}`, or `{payload[user]}` of a webhook; none by default."""
     include_metadata: Flag = True
     """Add the event's metadata to the prompt."""
     include_timestamp: Flag = True

@@ -1,9 +1,11 @@
 """From an event to the prompt of a run: the template of the settings, metadata and time."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
-from actors.config.template import render_template
+from actors.config.template import places, render_template
 from actors.config.trigger import TriggerSpec
+from protocols.checks import is_a
 from protocols.plain_text import printable
 from protocols.triggers import TriggerEvent
 
@@ -39,9 +41,17 @@ def format_prompt(event: TriggerEvent, style: TriggerSpec, text: str = "") -> st
 
 
 def session_of(event: TriggerEvent, style: TriggerSpec) -> str | None:
-    """Return the session of a run; None if the trigger names none."""
+    """Return the session of a run; None if the trigger names none.
+
+    Raises:
+        ValueError: the event lacks a value that is part of the name. Without it, two people might have one session.
+    """
     if style.session is None:
         return None
-    values = {f"metadata[{key}]": value for key, value in event.metadata.items()}
-    kind = str(event.__struct_config__.tag or "")
-    return render_template(style.session, {**values, "name": style.name, "source": event.source, "type": kind})
+    payload: object = getattr(event, "payload", None)
+    given = (("metadata", event.metadata), ("payload", cast("Any", payload) if is_a(payload, Mapping) else {}))
+    values = {f"{of}[{key}]": value for of, those in given for key, value in those.items() if type(value) in (str, int)}
+    values |= {"name": style.name, "source": event.source, "type": str(event.__struct_config__.tag or "")}
+    if lacking := [f"{{{place}}}" for place in places(style.session) if not str(values.get(place, "")).strip()]:
+        raise ValueError(f"trigger {style.name!r}: the event has no {' and no '.join(lacking)} to name its session by")
+    return render_template(style.session, values)

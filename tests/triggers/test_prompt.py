@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.config.trigger import FileTrigger, FunctionSettings
-from actors.triggers.prompt import format_prompt
-from protocols.triggers import FileChange, FileChanged, FunctionReturned
+from actors.triggers.prompt import format_prompt, session_of
+from protocols.triggers import FileChange, FileChanged, FunctionReturned, WebhookReceived
 
 EVENT = FileChanged(
     source="notes", time=1_700_000_000.0, root="/r", changes=(FileChange("added", "a.md"),), metadata={"files": 1}
@@ -65,3 +65,31 @@ def test_a_template_with_an_unknown_place_is_refused() -> None:
     FunctionSettings(template="{prompt}")
     with pytest.raises(ValueError, match=r"unknown place \{promt\}; did you mean 'prompt'"):
         FunctionSettings(template="{promt}")
+
+
+@pytest.mark.parametrize(
+    ("template", "session"),
+    [
+        ("{payload[user]}", "alice"),
+        ("shop-{payload[number]}-{payload[user]}", "shop-17-alice"),
+        ("{metadata[path]}", "/chat"),
+        ("{name}/{source}/{type}", "notes/s/webhook"),
+    ],
+)
+def test_the_session_of_a_webhook_is_named_by_its_payload(template: str, session: str) -> None:
+    payload = {"user": "alice", "number": 17}
+    event = WebhookReceived(source="s", time=0.0, path="/chat", payload=payload, metadata={"path": "/chat"})
+
+    assert session_of(event, style(session=template)) == session
+
+
+@pytest.mark.parametrize(
+    "payload", [None, "text", ["alice"], {}, {"user": ""}, {"user": " "}, {"user": ["a"]}, {"user": True}]
+)
+def test_an_event_without_what_names_its_session_is_refused(payload: Any) -> None:
+    event = WebhookReceived(source="s", time=0.0, path="/chat", payload=payload)
+
+    with pytest.raises(
+        ValueError, match=r"trigger 'notes': the event has no \{payload\[user\]\} to name its session by"
+    ):
+        session_of(event, style(session="all-{payload[user]}"))
