@@ -7,7 +7,8 @@ from actors.config.template import places, render_template
 from actors.config.trigger import TriggerSpec
 from protocols.checks import is_a
 from protocols.plain_text import printable
-from protocols.triggers import TriggerEvent
+from protocols.session import SESSION
+from protocols.triggers import TriggerError, TriggerEvent
 
 _LONGEST_VALUE: Final = 1_000
 """Characters of one value of the metadata."""
@@ -44,14 +45,22 @@ def session_of(event: TriggerEvent, style: TriggerSpec) -> str | None:
     """Return the session of a run; None if the trigger names none.
 
     Raises:
-        ValueError: the event lacks a value that is part of the name. Without it, two people might have one session.
+        TriggerError: the event lacks a part of the name, without which two people might have one session; or the name
+            cannot be one.
     """
     if style.session is None:
         return None
-    payload: object = getattr(event, "payload", None)
-    given = (("metadata", event.metadata), ("payload", cast("Any", payload) if is_a(payload, Mapping) else {}))
-    values = {f"{of}[{key}]": value for of, those in given for key, value in those.items() if type(value) in (str, int)}
+    payload: Any = getattr(event, "payload", None)
+    values: dict[str, object] = {f"metadata[{key}]": value for key, value in event.metadata.items()}
+    if is_a(payload, Mapping):
+        values |= {f"payload[{key}]": value for key, value in cast("Mapping[str, object]", payload).items()}
     values |= {"name": style.name, "source": event.source, "type": str(event.__struct_config__.tag or "")}
-    if lacking := [f"{{{place}}}" for place in places(style.session) if not str(values.get(place, "")).strip()]:
-        raise ValueError(f"trigger {style.name!r}: the event has no {' and no '.join(lacking)} to name its session by")
-    return render_template(style.session, values)
+    given = {key: str(value) for key, value in values.items() if type(value) in (str, int)}
+    if lacking := [f"{{{place}}}" for place in places(style.session) if not given.get(place, "").strip()]:
+        raise TriggerError(
+            f"trigger {style.name!r}: the event has no {' and no '.join(lacking)} to name its session by"
+        )
+    name = render_template(style.session, given)
+    if not SESSION.accepts(name):
+        raise TriggerError(f"trigger {style.name!r}: its session must be {SESSION.expected}, not {name[:200]!r}")
+    return name

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actors.config.trigger import FileTrigger, FunctionSettings
 from actors.triggers.prompt import format_prompt, session_of
-from protocols.triggers import FileChange, FileChanged, FunctionReturned, WebhookReceived
+from protocols.triggers import FileChange, FileChanged, FunctionReturned, TriggerError, WebhookReceived
 
 EVENT = FileChanged(
     source="notes", time=1_700_000_000.0, root="/r", changes=(FileChange("added", "a.md"),), metadata={"files": 1}
@@ -90,6 +90,6 @@ def test_an_event_without_what_names_its_session_is_refused(payload: Any) -> Non
     event = WebhookReceived(source="s", time=0.0, path="/chat", payload=payload)
 
     with pytest.raises(
-        ValueError, match=r"trigger 'notes': the event has no \{payload\[user\]\} to name its session by"
+        TriggerError, match=r"trigger 'notes': the event has no \{payload\[user\]\} to name its session by"
     ):
         session_of(event, style(session="all-{payload[user]}"))

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from actors.config.trigger import WebhookTrigger
+from actors.triggers.prompt import session_of
 from actors.triggers.trigger import Trigger
 from actors.triggers.webhook.payload import PayloadError, PayloadTypeError, is_json, read_payload
 from actors.triggers.webhook.replay_journal import ReplayGuard, ReplayJournal
@@ -162,6 +163,7 @@ class WebhookRoutes:
         if webhook.trigger.keeper is not None:
             webhook.trigger.keeper.continue_trace(headers)
         try:
+            session_of(event, webhook.settings)  # refused before it is accepted
             accepted = await webhook.trigger.accept(event, event_id)
         except TriggerError as error:
             return _refused(error)

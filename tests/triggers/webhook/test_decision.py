@@ -26,13 +26,13 @@ NOW = 1_700_000_000
 class Desk:
     """A desk with one signed webhook, one without a secret if wanted, and a wall clock that the test sets."""
 
-    def __init__(self, system: ActorSystem, *, capacity: int = 10, insecure: bool = False) -> None:
+    def __init__(self, system: ActorSystem, *, capacity: int = 10, insecure: bool = False, **more: Any) -> None:
         self.now = float(NOW)
         self.node = RecordingNode()
         keys: dict[str, Any] = {"insecure": True} if insecure else {"secret": ("secret",)}
         config = WebhookTrigger(
             type="webhook", name="w", port=0, path="/in", max_bytes=1_000,
-            queue=QueueSpec(capacity=capacity), **keys,
+            queue=QueueSpec(capacity=capacity), **keys, **more,
         )  # fmt: skip
         self.trigger = Trigger(config, self.node, node="n")
         self.webhook = Webhook(self.trigger, config, wall=lambda: self.now)
@@ -173,3 +173,16 @@ async def test_webhooks_that_cannot_work_are_refused(actor_system: ActorSystem) 
     open_to_all = WebhookTrigger.model_construct(type="webhook", name="w", port=0, path="/in", host="0.0.0.0")
     with pytest.raises(TriggerConfigError, match=r"'n/w': 'secret': a webhook on 0\.0\.0\.0 needs a secret"):
         Webhook(desk.trigger, open_to_all)
+
+
+@pytest.mark.parametrize("user", ["alice", 5, "", None, "a\nb", "x" * 300, ["a"]])
+async def test_a_post_that_names_no_session_is_refused_before_it_is_accepted(
+    actor_system: ActorSystem, user: Any
+) -> None:
+    desk = Desk(actor_system, session="{payload[user]}")
+
+    answer = await desk.post(json.dumps({"user": user}).encode())
+
+    is_name = user in ("alice", 5)
+    assert answer.status == (202 if is_name else 422)
+    assert desk.trigger.statistics().accepted == is_name
