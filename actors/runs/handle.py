@@ -41,7 +41,7 @@ from actors.talk.detached_ask import Settled, failed_reply, post_outside
 from actors.talk.signal import Signal
 from actors.talk.target_queue import TargetQueue
 from protocols.budget import drawn
-from protocols.checks import is_a
+from protocols.checks import TEXT, Checks, check_values, is_a
 from protocols.delivery_tracker import DeliveryTracker
 from protocols.errors import EmptyPromptError, NodeNameError
 from protocols.handle import Handle, Named
@@ -49,11 +49,13 @@ from protocols.ids import new_id
 from protocols.keywords import spelled_out
 from protocols.messages import ChatMessage
 from protocols.node import Origin, Outlet
+from protocols.session import SESSION
 
 Out = TypeVar("Out", default=str)
 Other = TypeVar("Other")
 
 _log = logging.getLogger("understage")
+_CONTEXT: Checks = {"text": TEXT, "session": SESSION}
 
 
 class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
@@ -347,8 +349,12 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
     def add_context(self, text: str, *, session: str | None = None) -> None:
         """Give text that the node reads before the prompt of its next run (once), or of the next one of a session.
 
-        A durable node keeps it with the next commit of its journal. Raises NotDurableError or JournalError.
+        A durable node keeps it with the next commit of its journal. Raises NotDurableError or JournalError, TypeError
+        for what is no text, and ValueError for what cannot be the name of a session.
         """
+        kind = ValueError if is_a(text, str) and is_a(session, str) else TypeError
+        given = {"text": text, "session": session}
+        check_values(_CONTEXT, given, lambda _, problem: kind(f"node {self.name!r}: {problem}"), never_none=("text",))
         if self.durable is not None:
             self.durable.add_context(text, session or session_here())
         else:

@@ -310,6 +310,23 @@ async def test_context_waits_for_the_session_it_was_given_for() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "session", "error"),
+    [
+        ("x", "", ValueError),
+        ("x", "a\nb", ValueError),
+        ("x", "y" * 201, ValueError),
+        ("x", 5, TypeError),
+        (None, "a", TypeError),
+    ],
+)
+async def test_context_for_an_impossible_session_is_refused(text: Any, session: Any, error: type[Exception]) -> None:
+    agent = Agent("a", model=echo_model())
+
+    with pytest.raises(error, match=r"node 'a': (session must be a name|text must be text)"):
+        agent.add_context(text, session=session)
+
+
 async def test_members_of_a_run_without_a_session_begin_fresh() -> None:
     model = echo_model()
     agents = [Agent(name, model=model) for name in "ab"]
