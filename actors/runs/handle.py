@@ -350,7 +350,7 @@ class NodeHandle(Handle, NodeLifecycle, Generic[Deps, Out]):
         """Give text that the node reads before the prompt of its next run (once), or of the next one of a session.
 
         A durable node keeps it with the next commit of its journal. Raises NotDurableError or JournalError, TypeError
-        for what is no text, and ValueError for what cannot be the name of a session.
+        for anything but text, and ValueError for what cannot be the name of a session.
         """
         kind = ValueError if is_a(text, str) and is_a(session, str) else TypeError
         given = {"text": text, "session": session}
