@@ -13,11 +13,7 @@ from protocols.triggers import ConnectionFact
 
 
 class ConnectionEvents:
-    """The events of all connections of one pool, later connections included.
-
-    Args:
-        registry: the connections.
-    """
+    """The events of all connections of one pool, later connections included."""
 
     def __init__(self, registry: TalkRegistry) -> None:
         self._registry = registry

@@ -42,9 +42,6 @@ class HistoryService(PoolService):
 
     It is entered before the nodes start, so agents find their memory, and left after the nodes stop, so their last
     messages are stored. Nodes that are added to the running pool are treated alike.
-
-    Args:
-        pool: the pool.
     """
 
     def __init__(self, pool: NodeRegistry) -> None:

@@ -31,11 +31,7 @@ Answer = Callable[[Request], Awaitable[dict[str, Any]]]
 
 
 class Conversations:
-    """Reads the storage of one pool.
-
-    Args:
-        pool: the pool.
-    """
+    """Reads the storage of one pool."""
 
     def __init__(self, pool: AgentPool[Any]) -> None:
         self._pool = pool

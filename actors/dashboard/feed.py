@@ -222,11 +222,7 @@ def _message(event: str, seq: int, tables: dict[str, Any], *, part: int = 0, par
 
 
 class Viewer:
-    """One who looks at a feed, with the messages that wait for this viewer.
-
-    Args:
-        feed: the feed.
-    """
+    """One who looks at a feed, with the messages that wait for this viewer."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed

@@ -129,9 +129,9 @@ async def test_a_trigger_names_the_session_of_its_runs(manifest: Path) -> None:
             await trigger.accept(
                 FunctionReturned(source="s", time=0.0, function="f", text="x", metadata={"user": user})
             )
-        await wait_until(lambda: answers and trigger.failed)
+        await wait_until(lambda: answers and trigger.statistics().dead_lettered)
 
     assert len(answers) == 1
-    assert trigger.failed == 1  # no session has an empty name
+    assert trigger.statistics().dead_lettered == 1  # no session has an empty name
     async with open_store(manifest.parent / "history.db") as store:
         assert await store.count(HistoryQuery(session="alice", agent="helper")) == 2
