@@ -25,6 +25,7 @@ from actors.http.body_limit import BodyLimit
 from actors.http.head_check import known_hosts
 from actors.http.server import SERVER_END, private_socket, running_server
 from actors.pool.pool import AgentPool
+from actors.web.health import check_pool
 from protocols.plain_text import one_line
 from protocols.redaction import redact
 
@@ -99,6 +100,7 @@ async def serve_monitor(
 
 
 def _application(pool: AgentPool[Any], can_act: bool, guard: Middleware, reason: Callable[[], str] = str) -> Starlette:
+    check_pool(pool, "the dashboard")
     redact.learn_environment()
     redact.learn(secrets_in(pool.manifest))
     feed = Feed(pool, can_act=can_act)

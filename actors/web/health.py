@@ -12,6 +12,7 @@ from actors.nodes.node import AnyNode
 from actors.pool.pool import AgentPool
 from actors.runtime.errors import RestartIntensityExceededError
 from actors.supervision.replicas import workers_of
+from protocols.checks import is_a
 from protocols.control import ActorState
 from protocols.errors import type_name
 
@@ -42,6 +43,7 @@ def health_routes(pool: AgentPool[Any], *, prefix: str = "/health", hosts: Seque
         app.routes.extend(health_routes(pool, hosts=["agents.example.org"]))
         ```
     """
+    check_pool(pool, "health_routes")
 
     async def live(_request: Request) -> Response:
         if pool.is_open and not pool.is_running:
@@ -103,6 +105,12 @@ def state_of(node: AnyNode) -> str:
     if ref is None:
         return GONE
     return str(next((cell.state for cell in workers_of((ref,)) if cell.state != ActorState.RUNNING), ref.state))
+
+
+def check_pool(pool: object, function: str) -> None:
+    """Refuse what is not a pool with a TypeError that names the function it was given to."""
+    if not is_a(pool, AgentPool):
+        raise TypeError(f"{function} needs a pool, not {pool!r}; make it of a manifest by AgentPool('agents.yml')")
 
 
 def guarded(answer: Answer, hosts: Sequence[str], routes: str) -> Answer:

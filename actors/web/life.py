@@ -7,7 +7,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from actors.pool.pool import AgentPool
-from protocols.checks import is_a
+from actors.web.health import check_pool
 
 
 def lifespan(pool: AgentPool[Any]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
@@ -32,8 +32,7 @@ def lifespan(pool: AgentPool[Any]) -> Callable[[Starlette], AbstractAsyncContext
     Raises:
         TypeError: it is not a pool.
     """
-    if not is_a(pool, AgentPool):
-        raise TypeError(f"lifespan needs a pool, not {pool!r}; make it of a manifest by AgentPool('agents.yml')")
+    check_pool(pool, "lifespan")
 
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncGenerator[None]:

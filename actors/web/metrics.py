@@ -11,7 +11,7 @@ from actors.pool.pool import AgentPool
 from actors.runtime.background_loop import current_system
 from actors.telemetry.snapshot import PoolMetrics
 from actors.web.extra import WebExtraError
-from actors.web.health import NO_STORE, guarded
+from actors.web.health import NO_STORE, check_pool, guarded
 
 
 def metrics_routes(pool: AgentPool[Any], *, path: str = "/metrics", hosts: Sequence[str] = ()) -> list[Route]:
@@ -30,6 +30,7 @@ def metrics_routes(pool: AgentPool[Any], *, path: str = "/metrics", hosts: Seque
     except ModuleNotFoundError as error:
         WebExtraError.check(error)
         raise
+    check_pool(pool, "metrics_routes")
     metrics = PoolMetrics(pool)
 
     async def scrape(request: Request) -> Response:

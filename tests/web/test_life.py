@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import FastAPI
 
+from actors.dashboard import dashboard
 from actors.testing.models import slow_model
-from actors.web import lifespan
+from actors.web import health_routes, lifespan, metrics_routes
 from protocols.errors import NodeStartError
 from tests.web.server import make_app, make_pool, serve_app
 
@@ -56,3 +57,9 @@ async def test_an_application_whose_pool_cannot_start_does_not_start(
             pass
 
     assert not pool.is_running
+
+
+@pytest.mark.parametrize("function", [lifespan, health_routes, metrics_routes, dashboard])
+def test_what_is_no_pool_is_refused_at_once(function: Any) -> None:
+    with pytest.raises(TypeError, match="needs a pool, not 'agents.yml'; make it of a manifest"):
+        function("agents.yml")
