@@ -61,5 +61,5 @@ async def test_an_application_whose_pool_cannot_start_does_not_start(
 
 @pytest.mark.parametrize("function", [lifespan, health_routes, metrics_routes, dashboard])
 def test_what_is_no_pool_is_refused_at_once(function: Any) -> None:
-    with pytest.raises(TypeError, match="needs a pool, not 'agents.yml'; make it of a manifest"):
+    with pytest.raises(TypeError, match=r"needs a pool, not 'agents.yml'; make it of a manifest"):
         function("agents.yml")
