@@ -41,4 +41,4 @@ async def test_calls_of_all_agents_are_decided_by_the_pool(no_leaked_actors: Non
             pool.deny(second.run_id)
 
     results = [one.result or one.error for part in answer.associated_messages for one in part.tool_calls]
-    assert results == ["OTHER", "not allowed: The call of shout was not allowed: no"]
+    assert results == ["OTHER", "The call of shout was not allowed: no"]
