@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCall
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from actors import Agent, TeamRun, delivery
+from actors.app import journal_watch
 from actors.durable.kept_run import KeptRun
 from tests.durability.order import DIED, Log, Order, read_log
 from tests.durability.patch import patch
@@ -107,6 +109,11 @@ class Poison(Shop):
 
 class Stop(Shop):
     """A process that is stopped from outside when it has accepted something, and continued later."""
+
+    def nodes(self) -> list[Any]:
+        """Return the nodes of a pool that prunes nothing: its thread could be stopped in the middle of a write."""
+        patch(journal_watch, "PRUNE", lambda _: math.inf)
+        return super().nodes()
 
     async def act(self, pool: Any) -> None:
         """Send, stop, and send again."""
