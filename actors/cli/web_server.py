@@ -101,7 +101,7 @@ class _Endpoint:
             from actors.dashboard.guard import check_token
 
             try:
-                check_token(self._token or TOKEN_VARIABLE)
+                self._token = self._token and check_token(self._token)
             except ValueError as error:
                 fail(f"{TOKEN_VARIABLE}: {error}")
         else:

@@ -50,8 +50,9 @@ class LiveReader:
         request = replace(request, options=replace(request.options, durable=False))
         if not self._run.credit:
             return await self._ask(node, request)
-        steps = Transcript(StepHandoff()) if self._run.has_steps else None
-        channel = EventChannel(CREDIT) if steps is None or steps.handoff is None else steps.handoff
+        handoff = StepHandoff() if self._run.has_steps else None
+        steps = None if handoff is None else Transcript(handoff)
+        channel = EventChannel(CREDIT) if handoff is None else handoff
         sink = StreamSink(channel, node) if steps is None else None
         answer: ChatMessage[Any] | BaseException
         telling, asked = asyncio.ensure_future(self._tell(channel)), replace(request, sink=sink, follower=steps)

@@ -345,9 +345,11 @@ class SqlJournal:
 
     async def _drain(self) -> None:
         """Wait for the last commit, and give up what another program keeps from being committed."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + PATIENCE
         while (last := self._last) is not None and not last.done():  # the last of now: more may be written meanwhile
-            await asyncio.wait([last], timeout=PATIENCE)
-            if not last.done():
+            await asyncio.wait([last], timeout=max(0.0, end - clock()))
+            if clock() >= end:
                 break
         self._give_up()
 
